@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+/*
+ * The ABI of /dev/vmdk-control; installed as <linux/vmdk.h>.
+ *
+ * Userspace parses all text and opens all files; the kernel gets numbers and
+ * file descriptors, and validates every binary structure again itself.
+ *
+ * Rules: every structure has a fixed layout without implicit padding; reserved
+ * members and unknown flags must be zero (EINVAL); a feature is present when
+ * its bit is in VMDK_GET_FEATURES, there are no version numbers.
+ */
+#ifndef _LINUX_VMDK_H
+#define _LINUX_VMDK_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define VMDK_CONTROL_PATH	"/dev/vmdk-control"
+
+#define VMDK_MAX_LINKS		64
+#define VMDK_MAX_EXTENTS	16384	/* over all links of one disk */
+#define VMDK_MAX_PATCHES	4
+#define VMDK_PATCH_SIZE		32
+#define VMDK_TYPE_SIZE		32
+#define VMDK_MESSAGE_SIZE	256
+
+/* Feature bits of VMDK_GET_FEATURES. */
+#define VMDK_FEATURE_SPARSE	(1ULL << 0)	/* hosted sparse extents */
+#define VMDK_FEATURE_FLAT	(1ULL << 1)	/* flat, VMFS and zero extents */
+
+/* What an extent is: vmdk_extent_info.kind. */
+enum vmdk_kind {
+	VMDK_KIND_FLAT		= 1,	/* bytes of a regular file */
+	VMDK_KIND_ZERO		= 2,	/* reads as zeros, has no file */
+	VMDK_KIND_SPARSE	= 3,	/* hosted sparse file (KDMV) */
+	VMDK_KIND_DEVICE	= 4,	/* sectors of a block device */
+};
+
+/* What may be done with an extent: vmdk_extent_info.access. */
+enum vmdk_access {
+	VMDK_ACCESS_NONE	= 0,	/* every read and write is an error */
+	VMDK_ACCESS_RDONLY	= 1,
+	VMDK_ACCESS_RW		= 2,
+};
+
+/**
+ * struct vmdk_extent_info - a contiguous piece of one link
+ * @fd: open file; -1 for VMDK_KIND_ZERO
+ * @kind: enum vmdk_kind
+ * @access: enum vmdk_access
+ * @flags: must be 0
+ * @start: first sector in the link; extents follow each other without a gap
+ * @sectors: length in sectors
+ * @offset: byte in the file at which the extent begins
+ * @length: bytes that the extent may take in the file from @offset on;
+ *	0: to the end of the file, and a writable sparse extent may grow there
+ * @reserved: must be 0
+ */
+struct vmdk_extent_info {
+	__s32 fd;
+	__u32 kind;
+	__u32 access;
+	__u32 flags;
+	__u64 start;
+	__u64 sectors;
+	__u64 offset;
+	__u64 length;
+	__u64 reserved[2];
+};
+
+/**
+ * struct vmdk_link_info - one link of a chain, the child first
+ * @nr_extents: how many entries of the extent array belong to this link
+ * @flags: must be 0
+ * @sectors: capacity of the link
+ * @reserved: must be 0
+ */
+struct vmdk_link_info {
+	__u32 nr_extents;
+	__u32 flags;
+	__u64 sectors;
+	__u64 reserved[2];
+};
+
+/**
+ * struct vmdk_patch - bytes to replace in a descriptor before the first write
+ * @fd: descriptor file, open for writing
+ * @length: 1 to VMDK_PATCH_SIZE
+ * @offset: byte in the file
+ * @old: hexadecimal digits that must be there now
+ * @new: hexadecimal digits to put there
+ *
+ * This is how the content id changes without the kernel parsing text.
+ */
+struct vmdk_patch {
+	__s32 fd;
+	__u32 length;
+	__u64 offset;
+	__u8 old[VMDK_PATCH_SIZE];
+	__u8 new[VMDK_PATCH_SIZE];
+};
+
+/* vmdk_attach.flags */
+#define VMDK_ATTACH_READ_ONLY	(1U << 0)
+#define VMDK_ATTACH_AUTOCLEAR	(1U << 1)	/* detach after the last close */
+#define VMDK_ATTACH_NO_PARTSCAN	(1U << 2)
+#define VMDK_ATTACH_DIRECT_IO	(1U << 3)	/* refused where it cannot be had */
+#define VMDK_ATTACH_VERIFIED	(1U << 4)	/* an unclean image was checked */
+#define VMDK_ATTACH_FLAGS	0x1fU
+
+/**
+ * struct vmdk_attach - create a disk
+ * @flags: VMDK_ATTACH_*
+ * @index: the N of /dev/vmdkN; -1 for the first free one; the kernel stores
+ *	the one it took
+ * @backing_fd: the file that the user named; shown in sysfs only
+ * @nr_links: entries of @links, 1 to VMDK_MAX_LINKS
+ * @nr_extents: entries of @extents, 1 to VMDK_MAX_EXTENTS
+ * @nr_patches: entries of @patches, 0 to VMDK_MAX_PATCHES
+ * @nr_queues: hardware queues; 0: one per CPU
+ * @queue_depth: requests per queue; 0: the default
+ * @cid: content id now
+ * @new_cid: content id after the first write (what the patches put there)
+ * @parent_cid: content id that the link expects of its parent
+ * @message_size: bytes at @message
+ * @links: address of an array of struct vmdk_link_info
+ * @extents: address of an array of struct vmdk_extent_info, by link
+ * @patches: address of an array of struct vmdk_patch
+ * @message: address of a buffer for the reason of a refusal: one line, NUL
+ *	terminated, without newline; empty when errno says it all
+ * @fault_extent: for a refused extent, its place in @extents; else ~0
+ * @pad: must be 0
+ * @create_type: printable ASCII, NUL terminated; shown in sysfs only
+ * @reserved: must be 0
+ */
+struct vmdk_attach {
+	__u32 flags;
+	__s32 index;
+	__s32 backing_fd;
+	__u32 nr_links;
+	__u32 nr_extents;
+	__u32 nr_patches;
+	__u32 nr_queues;
+	__u32 queue_depth;
+	__u32 cid;
+	__u32 new_cid;
+	__u32 parent_cid;
+	__u32 message_size;
+	__u64 links;
+	__u64 extents;
+	__u64 patches;
+	__u64 message;
+	__u32 fault_extent;
+	__u32 pad;
+	char create_type[VMDK_TYPE_SIZE];
+	__u64 reserved[8];
+};
+
+/* vmdk_detach.flags */
+#define VMDK_DETACH_LAZY	(1U << 0)	/* now, or after the last close */
+#define VMDK_DETACH_FLAGS	0x1U
+
+/**
+ * struct vmdk_detach - remove a disk
+ * @index: the N of /dev/vmdkN
+ * @flags: VMDK_DETACH_*
+ * @reserved: must be 0
+ *
+ * EBUSY: it is open.  ENXIO: there is no such disk.  EIO, ENOSPC, ...: the disk
+ * is gone, but its last commit failed: writes since the last flush are lost.
+ */
+struct vmdk_detach {
+	__u32 index;
+	__u32 flags;
+	__u64 reserved[4];
+};
+
+#define VMDK_IOC_MAGIC		0xBB
+#define VMDK_GET_FEATURES	_IOR(VMDK_IOC_MAGIC, 0, __u64)
+#define VMDK_ATTACH		_IOWR(VMDK_IOC_MAGIC, 1, struct vmdk_attach)
+#define VMDK_DETACH		_IOW(VMDK_IOC_MAGIC, 2, struct vmdk_detach)
+
+#endif /* _LINUX_VMDK_H */
