@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The module's in-memory contract.  A request's way through the files:
+ *
+ *	vmdk_blk.c	request -> vmdk_io, worker, completion
+ *	vmdk_extent.c	vmdk_io -> runs: which extent, what lies there
+ *	vmdk_sparse.c	hosted sparse extent: header, directories, mapping
+ *	vmdk_gt.c	  its grain tables in memory
+ *	vmdk_alloc.c	  its grains: claim, publish, free
+ *	vmdk_commit.c	  its tables back to disk, in crash-safe order
+ *	vmdk_file.c	run -> bytes of a struct file
+ *
+ * and beside it vmdk_ctl.c (the control device) and vmdk_sysfs.c.  Calls go
+ * down this list only.
+ *
+ * Lock order, outermost first:
+ *
+ *	disks_lock (vmdk_blk.c)
+ *	  chain->begin_mutex, chain->commit_mutex
+ *	    sparse->mark_mutex, sparse->load_mutex, sparse->extend_mutex
+ *	      sparse->lock (spinlock, irq-safe: grains are published where
+ *			    the file system completes their I/O)
+ *
+ * Legend of members: I immutable once the disk is live; L under the lock that
+ * is named; R read under RCU, changed under the lock that is named; A atomic,
+ * or read and written whole with READ_ONCE and WRITE_ONCE.
+ */
+#ifndef VMDK_H
+#define VMDK_H
+
+#include <linux/atomic.h>
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/mempool.h>
+#include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
+#include <linux/shrinker.h>
+#include <linux/spinlock.h>
+#include <linux/uio.h>
+#include <linux/workqueue.h>
+
+#include "compat/compat.h"
+#include "vmdk_format.h"
+#include "vmdk_ioctl.h"
+
+struct vmdk_chain;
+struct vmdk_extent;
+struct vmdk_io;
+struct vmdk_sparse;
+
+/* ------------------------------------------------------------ vmdk_file.c */
+
+/* Why a file is held; two claims of one file conflict when either writes. */
+enum vmdk_role {
+	VMDK_ROLE_EXTENT,
+	VMDK_ROLE_DESCRIPTOR,	/* may share its file with an extent of its disk */
+};
+
+/**
+ * struct vmdk_file - a file that a disk lies in
+ * @file: I  holds a reference
+ * @owner: I  the chain that claimed it
+ * @role: I
+ * @writable: I
+ * @direct: I  data goes around the page cache where its alignment allows
+ * @dio_mask: I  what position and length must be aligned to for that, less one
+ * @dirty: A  something was written since the last sync
+ * @node: L (vmdk_file.c)  in the table of claimed files
+ */
+struct vmdk_file {
+	struct file *file;
+	const struct vmdk_chain *owner;
+	enum vmdk_role role;
+	bool writable;
+	bool direct;
+	unsigned int dio_mask;
+	bool dirty;
+	struct hlist_node node;
+};
+
+struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
+				enum vmdk_role role,
+				const struct vmdk_chain *owner,
+				struct vmdk_fault *fault);
+void vmdk_file_put(struct vmdk_file *vf);
+u64 vmdk_file_size(const struct vmdk_file *vf);
+int vmdk_file_read(struct vmdk_file *vf, void *buf, size_t len, loff_t pos);
+int vmdk_file_write(struct vmdk_file *vf, const void *buf, size_t len,
+		    loff_t pos);
+int vmdk_file_zero(struct vmdk_file *vf, loff_t pos, loff_t len, bool unmap);
+int vmdk_file_punch(struct vmdk_file *vf, loff_t pos, loff_t len);
+int vmdk_file_resize(struct vmdk_file *vf, loff_t size);
+int vmdk_file_sync(struct vmdk_file *vf);
+bool vmdk_file_can_punch(const struct vmdk_file *vf);
+unsigned int vmdk_file_block_size(const struct vmdk_file *vf);
+
+/* ---------------------------------------------------------- vmdk_extent.c */
+
+/* What lies at a range of sectors. */
+enum vmdk_state {
+	VMDK_MAP_DATA,	/* at @file, @pos */
+	VMDK_MAP_ZERO,	/* zeros */
+	VMDK_MAP_HOLE,	/* nothing: the parent shows, or zeros */
+};
+
+/**
+ * struct vmdk_map - what lies at a sector, and how far that answer holds
+ * @state: what
+ * @sectors: how far; at least 1
+ * @file: for DATA: the file
+ * @pos: for DATA: the byte in it
+ * @pin: for DATA that could be freed: released when its I/O is over
+ */
+struct vmdk_map {
+	enum vmdk_state state;
+	u32 sectors;
+	struct vmdk_file *file;
+	loff_t pos;
+	struct percpu_ref *pin;
+};
+
+/**
+ * struct vmdk_claim - absent grains that a write is about to fill
+ * @sparse: the extent; NULL: no claim
+ * @gt: their table, kept in memory by the claim
+ * @first: their first entry in the table
+ * @count: how many
+ * @gte: sector of the first one in the file; the others follow it
+ * @pos: byte in the file of the sector that was asked for
+ * @sectors: how far the claim reaches from there
+ */
+struct vmdk_claim {
+	struct vmdk_sparse *sparse;
+	struct vmdk_gt *gt;
+	u32 first;
+	u32 count;
+	u32 gte;
+	u32 sectors;
+	loff_t pos;
+};
+
+/**
+ * struct vmdk_run - one file I/O on its way
+ * @iocb: for the file system
+ * @iter: the memory
+ * @bytes: how much of it
+ * @ret: bytes done, or a negative error
+ * @refs: A  the submitter and the completion; the last one calls @done
+ * @done: it is over
+ * @io: what it is part of
+ * @map: where
+ * @claim: the grains to publish when it succeeded
+ */
+struct vmdk_run {
+	struct kiocb iocb;
+	struct iov_iter iter;
+	size_t bytes;
+	long ret;
+	atomic_t refs;
+	void (*done)(struct vmdk_run *run);
+	struct vmdk_io *io;
+	struct vmdk_map map;
+	struct vmdk_claim claim;
+};
+
+void vmdk_file_submit(struct vmdk_run *run, bool write);
+
+/**
+ * struct vmdk_io - a request for sectors of a chain
+ * @chain: of the disk
+ * @op: REQ_OP_READ, _WRITE, _DISCARD or _WRITE_ZEROES
+ * @unmap: for WRITE_ZEROES: space may be given back
+ * @sector: first sector that is not on its way yet
+ * @left: sectors from there to the end
+ * @iter: their memory
+ * @refs: A  runs on their way, and one for whoever submits
+ * @error: A  the first error
+ * @node: in a list of the owner, or of those who wait for a grain
+ * @wait_grain: L (sparse->lock)  the grain that it waits for
+ * @resume: continue after that wait; from any context
+ * @done: it is over; from any context
+ * @run: the first run; more come from a mempool
+ * @run_used: @run is taken
+ */
+struct vmdk_io {
+	struct vmdk_chain *chain;
+	enum req_op op;
+	bool unmap;
+	bool run_used;
+	sector_t sector;
+	u32 left;
+	int error;
+	atomic_t refs;
+	struct iov_iter iter;
+	struct list_head node;
+	u64 wait_grain;
+	void (*resume)(struct vmdk_io *io);
+	void (*done)(struct vmdk_io *io);
+	struct vmdk_run run;
+};
+
+/**
+ * struct vmdk_extent_ops - what makes a kind of extent
+ * @map: what lies at @sector of the extent, for @nr sectors at most
+ * @claim: take absent grains for a write of @nr sectors at @sector; 0, or
+ *	-EAGAIN: map again, or -EINPROGRESS: @io waits for another writer of the
+ *	grain and will be resumed
+ * @zero: discard @nr sectors, or make them read as zeros, as @io says; stores
+ *	how far it came; 0, or -EINPROGRESS as for @claim
+ * @detach: after the last commit, before @free: leave the image clean
+ * @free: let go of everything but the file
+ */
+struct vmdk_extent_ops {
+	int (*map)(struct vmdk_extent *ext, u64 sector, u32 nr,
+		   struct vmdk_map *map);
+	int (*claim)(struct vmdk_extent *ext, u64 sector, u32 nr,
+		     struct vmdk_io *io, struct vmdk_claim *claim);
+	int (*zero)(struct vmdk_extent *ext, u64 sector, u32 *nr,
+		    struct vmdk_io *io);
+	int (*detach)(struct vmdk_extent *ext);
+	void (*free)(struct vmdk_extent *ext);
+};
+
+/**
+ * struct vmdk_extent - a contiguous piece of a link
+ * @ops: I
+ * @start: I  first sector in the link
+ * @sectors: I
+ * @access: I
+ * @file: I  NULL for ZERO
+ * @offset: I  byte in the file at which it begins
+ * @sparse: I  of a sparse extent
+ */
+struct vmdk_extent {
+	const struct vmdk_extent_ops *ops;
+	u64 start;
+	u64 sectors;
+	enum vmdk_access access;
+	struct vmdk_file *file;
+	u64 offset;
+	struct vmdk_sparse *sparse;
+};
+
+/* A patch of the descriptor and its file. */
+struct vmdk_chain_patch {
+	struct vmdk_file *file;
+	struct vmdk_patch patch;
+};
+
+/* Counters that sysfs shows. */
+enum vmdk_stat {
+	VMDK_STAT_ALLOCATED,	/* grains published */
+	VMDK_STAT_FREED,	/* grains given up by discard and write zeroes */
+	VMDK_STAT_GT_HIT,	/* grain table found in memory by a writer */
+	VMDK_STAT_GT_MISS,	/* grain table read from the file */
+	VMDK_STAT_COMMITS,	/* commits that wrote a table */
+	VMDK_NR_STATS
+};
+
+/**
+ * struct vmdk_pins - I/O that may still use grains which have been freed
+ * @gen: two generations
+ * @gen.ref: counts I/O
+ * @gen.drained: it has reached zero
+ * @current_gen: A  index of the one that counts new I/O
+ *
+ * Before a freed grain is punched or used again, whoever frees it makes the
+ * other generation current and waits until the first one has drained.
+ */
+struct vmdk_pins {
+	struct vmdk_pin_gen {
+		struct percpu_ref ref;
+		struct completion drained;
+	} gen[2];
+	unsigned int current_gen;
+};
+
+/**
+ * struct vmdk_chain - the stack of links that a disk is made of
+ * @name: I  of the disk, for messages
+ * @extents: I  sorted by start, without gaps
+ * @nr_extents: I
+ * @sectors: I  capacity
+ * @writable: I
+ * @direct: I
+ * @grain_bytes: I  largest grain of a sparse extent; 0: there is none
+ * @block_size: I  largest block size of a backing file
+ * @can_discard: I  a discard has an effect
+ * @patches: I  of the descriptor, before the first write
+ * @nr_patches: I
+ * @cid: A  content id
+ * @new_cid: I  what the patches make it
+ * @parent_cid: I
+ * @error: A  -EIO for good after a failed sync: nothing may be written
+ * @damaged: A  a bad table entry was met: nothing may be written
+ * @begun: A  the content id was renewed
+ * @begin_mutex: serialises that
+ * @commit_mutex: one commit at a time
+ * @commit_work: the commit in the background
+ * @reclaim_work: punches what a commit has freed
+ * @wq: I  for all work of the disk
+ * @batch: L (commit_mutex)  records of a commit; NULL without sparse extents
+ * @dirty_sectors: A  table sectors that wait for a commit
+ * @pins: of I/O on grains
+ * @runs: I  reserve of runs, so that I/O makes progress without memory
+ * @shrinker: I  gives tables back
+ * @stats: A
+ */
+struct vmdk_chain {
+	char name[DISK_NAME_LEN];
+	struct vmdk_extent *extents;
+	u32 nr_extents;
+	u64 sectors;
+	bool writable;
+	bool direct;
+	u32 grain_bytes;
+	u32 block_size;
+	bool can_discard;
+	struct vmdk_chain_patch patches[VMDK_MAX_PATCHES];
+	u32 nr_patches;
+	u32 cid;
+	u32 new_cid;
+	u32 parent_cid;
+	int error;
+	bool damaged;
+	bool begun;
+	struct mutex begin_mutex;
+	struct mutex commit_mutex;
+	struct delayed_work commit_work;
+	struct work_struct reclaim_work;
+	struct workqueue_struct *wq;
+	struct vmdk_batch *batch;
+	atomic_t dirty_sectors;
+	struct vmdk_pins pins;
+	mempool_t runs;
+	struct shrinker *shrinker;
+	atomic64_t stats[VMDK_NR_STATS];
+};
+
+struct vmdk_config;
+
+struct vmdk_chain *vmdk_chain_open(const struct vmdk_config *config,
+				   const char *name,
+				   struct workqueue_struct *wq,
+				   struct vmdk_fault *fault, u32 *fault_extent);
+int vmdk_chain_close(struct vmdk_chain *chain);
+void vmdk_chain_submit(struct vmdk_io *io);
+void vmdk_chain_zero(struct vmdk_io *io);
+int vmdk_chain_flush(struct vmdk_chain *chain);
+void vmdk_chain_fail(struct vmdk_chain *chain, int error);
+
+static inline void vmdk_count(struct vmdk_chain *chain, enum vmdk_stat stat,
+			      u32 n)
+{
+	atomic64_add(n, &chain->stats[stat]);
+}
+
+/* ---------------------------------------------------------- vmdk_sparse.c */
+
+/* Marks in the low bits of the sector of a table in memory. */
+#define VMDK_GTE_BUSY		0xffffffffU	/* absent, and being filled */
+#define VMDK_GTE_BUSY_ZERO	0xfffffffeU	/* zeroed, and being filled */
+#define VMDK_GTE_BAD		0xfffffffdU	/* invalid in the file */
+
+/**
+ * struct vmdk_gt - a grain table in memory
+ * @lru: L (sparse->lock)  least recently loaded first
+ * @dirty_node: L (sparse->lock)  in sparse->dirty while @dirty is not 0
+ * @rcu: readers look at entries under RCU only
+ * @index: I  of its directory entry
+ * @dirty: L (sparse->lock)  bitmap of its sectors that differ from the file
+ * @pins: L (sparse->lock)  claims and commits that need it in memory
+ * @settled: L (commit_mutex)  it is in the file, so it may be pointed to
+ * @used: A  looked at since the shrinker last came by
+ * @entry: R (sparse->lock)  in CPU order
+ */
+struct vmdk_gt {
+	struct list_head lru;
+	struct list_head dirty_node;
+	struct rcu_head rcu;
+	u32 index;
+	u32 dirty;
+	u32 pins;
+	bool settled;
+	bool used;
+	u32 entry[];
+};
+
+/**
+ * struct vmdk_freed - grains that were freed together
+ * @node: L (sparse->lock)
+ * @gte: sector of the first one
+ * @count: how many follow each other
+ */
+struct vmdk_freed {
+	struct list_head node;
+	u32 gte;
+	u32 count;
+};
+
+/**
+ * struct vmdk_sparse - a hosted sparse extent
+ * @chain: I
+ * @file: I
+ * @base: I  byte in the file at which the extent begins
+ * @geo: I
+ * @header: L (mark_mutex)  the first sector, to write the unclean flag
+ * @length: I  bytes of the file that it may take; 0: all
+ * @gd: A  the directory, in CPU order; changed by a commit only
+ * @rgd: A  the redundant directory; NULL: there is none
+ * @gd_dirty: L (commit_mutex)  bitmap of directory sectors that differ from the file
+ * @late_tables: I  sorted sectors of tables behind overHead; NULL: none
+ * @nr_late_tables: I
+ * @tables: R (lock)  tables in memory, by directory index
+ * @marked: A  uncleanShutdown is set in the file
+ * @mark_mutex: serialises that
+ * @load_mutex: one table is loaded at a time, so none can be loaded stale
+ * @extend_mutex: serialises growth of the file
+ * @end: A (extend_mutex)  sectors that the file has
+ * @lock: the following, and all that says so
+ * @lru: L  all tables in memory
+ * @nr_tables: A  how many
+ * @dirty: L  tables with dirty sectors
+ * @waiters: L  I/O that waits for a grain to be published
+ * @cursor: L  first sector behind all grains
+ * @table_next: L (commit_mutex)  where the next new table goes
+ * @table_left: L (commit_mutex)  how many sectors are left there
+ * @freed: L  freed in memory, not yet in the file
+ * @committing: L (commit_mutex)  freed by the commit that is running
+ * @unpunched: L  freed in the file
+ * @pool: L  free, and reading as zeros: to be used again
+ */
+struct vmdk_sparse {
+	struct vmdk_chain *chain;
+	struct vmdk_file *file;
+	u64 base;
+	struct vmdk_geometry geo;
+	struct vmdk_sparse_header header;
+	u64 length;
+	u32 *gd;
+	u32 *rgd;
+	unsigned long *gd_dirty;
+	u32 *late_tables;
+	u32 nr_late_tables;
+	struct vmdk_gt __rcu **tables;
+	bool marked;
+	struct mutex mark_mutex;
+	struct mutex load_mutex;
+	struct mutex extend_mutex;
+	u64 end;
+	spinlock_t lock;
+	struct list_head lru;
+	unsigned long nr_tables;
+	struct list_head dirty;
+	struct list_head waiters;
+	u64 cursor;
+	u64 table_next;
+	u32 table_left;
+	struct list_head freed;
+	struct list_head committing;
+	struct list_head unpunched;
+	struct list_head pool;
+};
+
+extern const struct vmdk_extent_ops vmdk_sparse_ops;
+
+int vmdk_sparse_open(struct vmdk_chain *chain, struct vmdk_extent *ext,
+		     u64 length, bool verified, struct vmdk_fault *fault);
+
+/* Bytes that the extent has in its file now. */
+static inline u64 vmdk_sparse_file_bytes(const struct vmdk_sparse *sparse)
+{
+	u64 size = vmdk_file_size(sparse->file);
+
+	size = size > sparse->base ? size - sparse->base : 0;
+	return sparse->length ? min(sparse->length, size) : size;
+}
+
+/* -------------------------------------------------------------- vmdk_gt.c */
+
+int vmdk_gt_cache_init(void);
+void vmdk_gt_cache_exit(void);
+int vmdk_gt_load(struct vmdk_sparse *sparse, u32 index);
+void vmdk_gt_mark_dirty(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
+			u32 entry);
+void vmdk_gt_free_all(struct vmdk_sparse *sparse);
+int vmdk_shrinker_init(struct vmdk_chain *chain);
+void vmdk_shrinker_free(struct vmdk_chain *chain);
+
+static inline bool vmdk_gte_is_data(u32 gte)
+{
+	return gte > VMDK_GTE_ZERO && gte < VMDK_GTE_BAD;
+}
+
+static inline bool vmdk_gte_is_busy(u32 gte)
+{
+	return gte >= VMDK_GTE_BUSY_ZERO;
+}
+
+/* ----------------------------------------------------------- vmdk_alloc.c */
+
+int vmdk_alloc_claim(struct vmdk_sparse *sparse, u64 grain, u32 want,
+		     struct vmdk_io *io, struct vmdk_claim *claim);
+void vmdk_alloc_publish(struct vmdk_claim *claim);
+void vmdk_alloc_unclaim(struct vmdk_claim *claim);
+int vmdk_alloc_extend(struct vmdk_sparse *sparse, u64 end);
+int vmdk_alloc_metadata(struct vmdk_sparse *sparse, u32 *gte);
+int vmdk_alloc_wait(struct vmdk_sparse *sparse, u64 grain, struct vmdk_io *io);
+int vmdk_alloc_free(struct vmdk_sparse *sparse, u64 grain, u32 *nr);
+int vmdk_alloc_trim(struct vmdk_sparse *sparse);
+void vmdk_alloc_drop_all(struct vmdk_sparse *sparse);
+void vmdk_reclaim(struct vmdk_chain *chain);
+int vmdk_pins_init(struct vmdk_pins *pins);
+void vmdk_pins_exit(struct vmdk_pins *pins);
+struct percpu_ref *vmdk_pin(struct vmdk_pins *pins);
+
+/* ---------------------------------------------------------- vmdk_commit.c */
+
+/* Table sectors that wait: a commit is due now; writers take part in it. */
+#define VMDK_DIRTY_DUE		1024
+#define VMDK_DIRTY_MAX		(8 * VMDK_DIRTY_DUE)
+
+void vmdk_commit_init(struct vmdk_chain *chain);
+void vmdk_commit_stop(struct vmdk_chain *chain);
+int vmdk_batch_init(struct vmdk_chain *chain);
+void vmdk_batch_free(struct vmdk_chain *chain);
+int vmdk_commit(struct vmdk_chain *chain);
+void vmdk_commit_later(struct vmdk_chain *chain, bool now);
+void vmdk_reclaim_later(struct vmdk_chain *chain);
+
+/* -------------------------------------------- vmdk_blk.c and those beside */
+
+/**
+ * struct vmdk_config - an ATTACH call, copied in and checked
+ * @attach: its head
+ * @links: @attach.nr_links entries
+ * @extents: @attach.nr_extents entries
+ * @patches: @attach.nr_patches entries
+ */
+struct vmdk_config {
+	struct vmdk_attach attach;
+	struct vmdk_link_info *links;
+	struct vmdk_extent_info *extents;
+	struct vmdk_patch *patches;
+};
+
+/* Where a disk is in its life. */
+enum vmdk_life {
+	VMDK_LIVE,
+	VMDK_RUNDOWN,	/* detaches after the last close */
+	VMDK_DELETING,
+};
+
+struct vmdk_queue;
+
+/**
+ * struct vmdk_disk - /dev/vmdkN
+ * @index: I  the N
+ * @chain: I  what it is made of
+ * @disk: I
+ * @tag_set: I
+ * @wq: I  all work of the disk
+ * @backing: I  the file that the user named
+ * @create_type: I
+ * @autoclear: L (disk->open_mutex)  detach after the last close
+ * @armed: L (disk->open_mutex)  it was held, so that the last close counts
+ * @life: L (disk->open_mutex)  also read without, for sysfs
+ * @meta_lock: protects @meta
+ * @meta: L (meta_lock)  flushes, discards, zeroes: served one after the other
+ * @meta_work: serves them
+ * @detach_work: detaches after the last close
+ * @bvecs: I  reserve of bvec arrays for requests of several bios
+ */
+struct vmdk_disk {
+	int index;
+	struct vmdk_chain *chain;
+	struct gendisk *disk;
+	struct blk_mq_tag_set tag_set;
+	struct workqueue_struct *wq;
+	struct file *backing;
+	char create_type[VMDK_TYPE_SIZE];
+	bool autoclear;
+	bool armed;
+	enum vmdk_life life;
+	spinlock_t meta_lock;
+	struct list_head meta;
+	struct work_struct meta_work;
+	struct work_struct detach_work;
+	mempool_t bvecs;
+};
+
+int vmdk_disk_attach(struct vmdk_config *config, struct vmdk_fault *fault);
+int vmdk_disk_detach(u32 index, bool lazy);
+
+int vmdk_ctl_register(void);
+void vmdk_ctl_unregister(void);
+
+extern const struct attribute_group *vmdk_sysfs_groups[];
+
+#endif /* VMDK_H */

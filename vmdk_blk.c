@@ -1,0 +1,693 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Block driver for VMware disks: the module, the life of a disk, and the way of
+ * a request from ->queue_rq to its completion.
+ *
+ * A disk exists from attach to detach and at no other time.  ->queue_rq hands
+ * every request to a worker, because what follows may wait for the backing file
+ * system: vmdk_queue_rq() -> vmdk_queue_workfn() -> vmdk_chain_submit() -> ...
+ * -> vmdk_io_done() -> vmdk_complete_rq().  Reads and writes have a worker per
+ * hardware queue; flushes, discards and writes of zeroes have one per disk,
+ * which serves all flushes that wait with one commit.
+ */
+#include <linux/blk-mq.h>
+#include <linux/file.h>
+#include <linux/idr.h>
+#include <linux/module.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "vmdk.h"
+#include "vmdk_version.h"
+
+#define VMDK_DEFAULT_DEPTH	128
+#define VMDK_MAX_DEPTH		4096
+#define VMDK_MAX_SEGMENTS	128
+#define VMDK_MAX_SECTORS	2560U
+#define VMDK_MAX_ZERO_SECTORS	(UINT_MAX >> SECTOR_SHIFT)
+/* More than this would make the default readahead absurd. */
+#define VMDK_MAX_IO_OPT		SZ_1M
+
+/**
+ * struct vmdk_queue - a hardware queue's requests that wait for its worker
+ * @disk: I
+ * @lock: protects @list
+ * @list: L
+ * @work: serves them
+ */
+struct vmdk_queue {
+	struct vmdk_disk *disk;
+	spinlock_t lock;
+	struct list_head list;
+	struct work_struct work;
+};
+
+/**
+ * struct vmdk_cmd - what a request carries
+ * @io: the request, as the layers below see it
+ * @queue: that it came by
+ * @bvec: its memory in one array, when it has several bios; else NULL
+ */
+struct vmdk_cmd {
+	struct vmdk_io io;
+	struct vmdk_queue *queue;
+	struct bio_vec *bvec;
+};
+
+static DEFINE_IDR(disks);
+static DEFINE_MUTEX(disks_lock);
+/* Detaches after a last close; flushed when the module goes. */
+static struct workqueue_struct *vmdk_wq;
+
+/* ------------------------------------------------------ request and worker */
+
+static struct vmdk_cmd *vmdk_io_to_cmd(struct vmdk_io *io)
+{
+	return container_of(io, struct vmdk_cmd, io);
+}
+
+/* In the workers: nothing below may wait for I/O on this very disk. */
+static unsigned int vmdk_enter_io(void)
+{
+	current->flags |= PF_LOCAL_THROTTLE;
+	return memalloc_noio_save();
+}
+
+static void vmdk_leave_io(unsigned int noio)
+{
+	memalloc_noio_restore(noio);
+	current->flags &= ~PF_LOCAL_THROTTLE;
+}
+
+static bool vmdk_is_data(const struct vmdk_io *io)
+{
+	return io->op == REQ_OP_READ || io->op == REQ_OP_WRITE;
+}
+
+/* Hand @io to the worker that serves its kind.  From any context. */
+static void vmdk_io_queue(struct vmdk_io *io)
+{
+	struct vmdk_queue *queue = vmdk_io_to_cmd(io)->queue;
+	struct vmdk_disk *disk = queue->disk;
+	unsigned long flags;
+
+	if (vmdk_is_data(io)) {
+		spin_lock_irqsave(&queue->lock, flags);
+		list_add_tail(&io->node, &queue->list);
+		spin_unlock_irqrestore(&queue->lock, flags);
+		queue_work(disk->wq, &queue->work);
+	} else {
+		spin_lock_irqsave(&disk->meta_lock, flags);
+		list_add_tail(&io->node, &disk->meta);
+		spin_unlock_irqrestore(&disk->meta_lock, flags);
+		queue_work(disk->wq, &disk->meta_work);
+	}
+}
+
+/* From any context: the last run of the request is over. */
+static void vmdk_io_done(struct vmdk_io *io)
+{
+	blk_mq_complete_request(blk_mq_rq_from_pdu(vmdk_io_to_cmd(io)));
+}
+
+static void vmdk_complete_rq(struct request *rq)
+{
+	struct vmdk_cmd *cmd = blk_mq_rq_to_pdu(rq);
+
+	if (cmd->bvec)
+		mempool_free(cmd->bvec, &cmd->queue->disk->bvecs);
+	blk_mq_end_request(rq, errno_to_blk_status(cmd->io.error));
+}
+
+/*
+ * One array for the memory of all bios; a request of one bio has it already.
+ * Every piece of memory counts as one segment at least, so the limit of
+ * segments bounds them.
+ */
+static int vmdk_cmd_init_iter(struct vmdk_cmd *cmd, struct request *rq)
+{
+	unsigned int dir = rq_data_dir(rq) == WRITE ? ITER_SOURCE : ITER_DEST;
+	const struct bio *bio = rq->bio;
+	const struct bio_vec *bvec;
+	struct req_iterator iter;
+	unsigned int nr = 0;
+	struct bio_vec bv;
+
+	if (bio == rq->biotail) {
+		rq_for_each_bvec(bv, rq, iter)
+			nr++;
+		bvec = __bvec_iter_bvec(bio->bi_io_vec, bio->bi_iter);
+		iov_iter_bvec(&cmd->io.iter, dir, bvec, nr, blk_rq_bytes(rq));
+		cmd->io.iter.iov_offset = bio->bi_iter.bi_bvec_done;
+		return 0;
+	}
+	cmd->bvec = mempool_alloc(&cmd->queue->disk->bvecs, GFP_NOIO);
+	rq_for_each_bvec(bv, rq, iter) {
+		if (WARN_ON_ONCE(nr == VMDK_MAX_SEGMENTS))
+			return -EIO;
+		cmd->bvec[nr++] = bv;
+	}
+	iov_iter_bvec(&cmd->io.iter, dir, cmd->bvec, nr, blk_rq_bytes(rq));
+	return 0;
+}
+
+static void vmdk_serve(struct vmdk_io *io)
+{
+	struct vmdk_cmd *cmd = vmdk_io_to_cmd(io);
+	int ret = 0;
+
+	/* The first time in the worker, which may wait for memory. */
+	if (!io->iter.count)
+		ret = vmdk_cmd_init_iter(cmd, blk_mq_rq_from_pdu(cmd));
+	if (!ret) {
+		vmdk_chain_submit(io);
+		return;
+	}
+	io->error = ret;
+	vmdk_io_done(io);
+}
+
+static void vmdk_queue_workfn(struct work_struct *work)
+{
+	struct vmdk_queue *queue = container_of(work, struct vmdk_queue, work);
+	unsigned int noio = vmdk_enter_io();
+	struct vmdk_io *io, *next;
+	LIST_HEAD(list);
+
+	spin_lock_irq(&queue->lock);
+	list_splice_init(&queue->list, &list);
+	spin_unlock_irq(&queue->lock);
+	list_for_each_entry_safe(io, next, &list, node) {
+		list_del_init(&io->node);
+		vmdk_serve(io);
+		cond_resched();
+	}
+	vmdk_leave_io(noio);
+}
+
+/* A flush covers what completed before it came; one commit serves them all. */
+static void vmdk_finish_flushes(struct vmdk_disk *disk,
+				struct list_head *flushes)
+{
+	struct vmdk_io *io, *next;
+	int ret;
+
+	if (list_empty(flushes))
+		return;
+	ret = vmdk_chain_flush(disk->chain);
+	list_for_each_entry_safe(io, next, flushes, node) {
+		list_del_init(&io->node);
+		io->error = ret;
+		io->done(io);
+	}
+}
+
+static void vmdk_meta_workfn(struct work_struct *work)
+{
+	struct vmdk_disk *disk = container_of(work, struct vmdk_disk,
+					      meta_work);
+	unsigned int noio = vmdk_enter_io();
+	struct vmdk_io *io, *next;
+	LIST_HEAD(flushes);
+	LIST_HEAD(list);
+
+	spin_lock_irq(&disk->meta_lock);
+	list_splice_init(&disk->meta, &list);
+	spin_unlock_irq(&disk->meta_lock);
+	list_for_each_entry_safe(io, next, &list, node) {
+		list_del_init(&io->node);
+		if (io->op == REQ_OP_FLUSH)
+			list_add_tail(&io->node, &flushes);
+		else
+			vmdk_chain_zero(io);
+	}
+	vmdk_finish_flushes(disk, &flushes);
+	vmdk_leave_io(noio);
+}
+
+static void vmdk_cmd_init(struct vmdk_cmd *cmd, struct vmdk_queue *queue,
+			  struct request *rq)
+{
+	struct vmdk_io *io = &cmd->io;
+
+	cmd->queue = queue;
+	cmd->bvec = NULL;
+	io->chain = queue->disk->chain;
+	io->op = req_op(rq);
+	io->unmap = !(rq->cmd_flags & REQ_NOUNMAP);
+	io->run_used = false;
+	io->sector = blk_rq_pos(rq);
+	io->left = blk_rq_sectors(rq);
+	io->iter.count = 0;
+	io->error = 0;
+	atomic_set(&io->refs, 1);
+	io->resume = vmdk_io_queue;
+	io->done = vmdk_io_done;
+}
+
+static blk_status_t vmdk_queue_rq(struct blk_mq_hw_ctx *hctx,
+				  const struct blk_mq_queue_data *bd)
+{
+	struct vmdk_queue *queue = hctx->driver_data;
+	struct request *rq = bd->rq;
+	struct vmdk_cmd *cmd = blk_mq_rq_to_pdu(rq);
+
+	blk_mq_start_request(rq);
+	switch (req_op(rq)) {
+	case REQ_OP_WRITE:
+	case REQ_OP_DISCARD:
+	case REQ_OP_WRITE_ZEROES:
+		if (!queue->disk->chain->writable)
+			return BLK_STS_IOERR;
+		break;
+	case REQ_OP_READ:
+	case REQ_OP_FLUSH:
+		break;
+	default:
+		return BLK_STS_NOTSUPP;
+	}
+	vmdk_cmd_init(cmd, queue, rq);
+	vmdk_io_queue(&cmd->io);
+	return BLK_STS_OK;
+}
+
+static int vmdk_init_hctx(struct blk_mq_hw_ctx *hctx, void *data,
+			  unsigned int index)
+{
+	struct vmdk_queue *queue;
+
+	queue = kzalloc_node(sizeof(*queue), GFP_KERNEL, hctx->numa_node);
+	if (!queue)
+		return -ENOMEM;
+	queue->disk = data;
+	spin_lock_init(&queue->lock);
+	INIT_LIST_HEAD(&queue->list);
+	INIT_WORK(&queue->work, vmdk_queue_workfn);
+	hctx->driver_data = queue;
+	return 0;
+}
+
+static void vmdk_exit_hctx(struct blk_mq_hw_ctx *hctx, unsigned int index)
+{
+	struct vmdk_queue *queue = hctx->driver_data;
+
+	cancel_work_sync(&queue->work);
+	kfree(queue);
+}
+
+static const struct blk_mq_ops vmdk_mq_ops = {
+	.queue_rq	= vmdk_queue_rq,
+	.complete	= vmdk_complete_rq,
+	.init_hctx	= vmdk_init_hctx,
+	.exit_hctx	= vmdk_exit_hctx,
+};
+
+/* ----------------------------------------------------- open, close, detach */
+
+static int vmdk_open(struct gendisk *gendisk, blk_mode_t mode)
+{
+	struct vmdk_disk *disk = gendisk->private_data;
+
+	if (disk->life == VMDK_DELETING)
+		return -ENXIO;
+	/*
+	 * Programs that only look (udev, blkid) do not claim the disk, and
+	 * their close must not detach it.
+	 */
+	if (mode & BLK_OPEN_EXCL)
+		disk->armed = true;
+	return 0;
+}
+
+static void vmdk_release(struct gendisk *gendisk)
+{
+	struct vmdk_disk *disk = gendisk->private_data;
+
+	lockdep_assert_held(&gendisk->open_mutex);
+	if (disk_openers(gendisk))
+		return;
+	if (disk->life != VMDK_RUNDOWN &&
+	    !(disk->life == VMDK_LIVE && disk->autoclear && disk->armed))
+		return;
+	disk->life = VMDK_DELETING;
+	queue_work(vmdk_wq, &disk->detach_work);
+}
+
+/* Without this, BLKROSET would lift what the attach said. */
+static int vmdk_set_read_only(struct block_device *bdev, bool ro)
+{
+	struct vmdk_disk *disk = bdev->bd_disk->private_data;
+
+	return ro || disk->chain->writable ? 0 : -EROFS;
+}
+
+static void vmdk_free_disk(struct gendisk *gendisk)
+{
+	struct vmdk_disk *disk = gendisk->private_data;
+
+	fput(disk->backing);
+	kfree(disk);
+	module_put(THIS_MODULE);
+}
+
+COMPAT_DEFINE_OPEN(vmdk_open)
+COMPAT_DEFINE_RELEASE(vmdk_release)
+
+static const struct block_device_operations vmdk_fops = {
+	.owner		= THIS_MODULE,
+	.open		= COMPAT_OPEN(vmdk_open),
+	.release	= COMPAT_RELEASE(vmdk_release),
+	.set_read_only	= vmdk_set_read_only,
+	.free_disk	= vmdk_free_disk,
+};
+
+/* From now on nobody finds the disk; its index stays taken. */
+static void vmdk_hide_disk(int index)
+{
+	mutex_lock(&disks_lock);
+	idr_replace(&disks, NULL, index);
+	mutex_unlock(&disks_lock);
+}
+
+static void vmdk_put_index(int index)
+{
+	mutex_lock(&disks_lock);
+	idr_remove(&disks, index);
+	mutex_unlock(&disks_lock);
+}
+
+/* The disk is VMDK_DELETING, so this is its only way here. */
+static int vmdk_disk_remove(struct vmdk_disk *disk)
+{
+	int index = disk->index;
+	int ret;
+
+	vmdk_hide_disk(index);
+	del_gendisk(disk->disk);
+	cancel_work_sync(&disk->meta_work);
+	blk_mq_free_tag_set(&disk->tag_set);
+	ret = vmdk_chain_close(disk->chain);
+	destroy_workqueue(disk->wq);
+	mempool_exit(&disk->bvecs);
+	put_disk(disk->disk);
+	vmdk_put_index(index);
+	return ret;
+}
+
+static void vmdk_detach_workfn(struct work_struct *work)
+{
+	struct vmdk_disk *disk = container_of(work, struct vmdk_disk,
+					      detach_work);
+
+	vmdk_disk_remove(disk);
+}
+
+/* Decide under the lock that opens take, so that none can slip in. */
+static int vmdk_start_detach(struct vmdk_disk *disk, bool lazy)
+{
+	int ret = 0;
+
+	mutex_lock(&disk->disk->open_mutex);
+	if (disk->life == VMDK_DELETING) {
+		ret = -ENXIO;
+	} else if (!disk_openers(disk->disk)) {
+		disk->life = VMDK_DELETING;
+	} else {
+		ret = -EBUSY;
+		if (lazy)
+			disk->life = VMDK_RUNDOWN;
+	}
+	mutex_unlock(&disk->disk->open_mutex);
+	return ret;
+}
+
+/**
+ * vmdk_disk_detach - remove /dev/vmdkN
+ * @index: the N
+ * @lazy: when it is open, after its last close
+ *
+ * Context: process context, in the ioctl.
+ * Return: 0; -ENXIO; -EBUSY; or the error of the last commit.
+ */
+int vmdk_disk_detach(u32 index, bool lazy)
+{
+	struct vmdk_disk *disk;
+	int ret = -ENXIO;
+
+	mutex_lock(&disks_lock);
+	disk = idr_find(&disks, index);
+	if (disk)
+		ret = vmdk_start_detach(disk, lazy);
+	mutex_unlock(&disks_lock);
+	if (ret)
+		return lazy && ret == -EBUSY ? 0 : ret;
+	return vmdk_disk_remove(disk);
+}
+
+/* ---------------------------------------------------------------- attach */
+
+static void vmdk_set_limits(const struct vmdk_chain *chain,
+			    struct compat_queue_limits *lim)
+{
+	lim->logical_block_size = SECTOR_SIZE;
+	lim->physical_block_size = chain->block_size;
+	lim->io_min = chain->block_size;
+	lim->io_opt = min_t(u32, chain->grain_bytes, VMDK_MAX_IO_OPT);
+	lim->max_hw_sectors = VMDK_MAX_SECTORS;
+	lim->max_segments = VMDK_MAX_SEGMENTS;
+	if (!chain->writable)
+		return;
+	lim->features = BLK_FEAT_WRITE_CACHE;
+	lim->max_write_zeroes_sectors = VMDK_MAX_ZERO_SECTORS;
+	if (!chain->can_discard)
+		return;
+	lim->max_hw_discard_sectors = VMDK_MAX_ZERO_SECTORS;
+	lim->discard_granularity = max(chain->grain_bytes, chain->block_size);
+}
+
+static int vmdk_init_tag_set(struct vmdk_disk *disk,
+			     const struct vmdk_attach *attach)
+{
+	struct blk_mq_tag_set *set = &disk->tag_set;
+
+	set->ops = &vmdk_mq_ops;
+	set->nr_hw_queues = attach->nr_queues ?: num_online_cpus();
+	set->queue_depth = attach->queue_depth ?: VMDK_DEFAULT_DEPTH;
+	set->numa_node = NUMA_NO_NODE;
+	set->cmd_size = sizeof(struct vmdk_cmd);
+	set->flags = BLK_MQ_F_SHOULD_MERGE | BLK_MQ_F_NO_SCHED_BY_DEFAULT;
+	set->driver_data = disk;
+	return blk_mq_alloc_tag_set(set);
+}
+
+static int vmdk_check_queues(const struct vmdk_attach *attach,
+			     struct vmdk_fault *fault)
+{
+	if (attach->nr_queues > nr_cpu_ids)
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "%u queues, but at most %u CPUs",
+				      attach->nr_queues, nr_cpu_ids);
+	if (attach->queue_depth > VMDK_MAX_DEPTH)
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "queue depth %u, at most %u are supported",
+				      attach->queue_depth, VMDK_MAX_DEPTH);
+	return 0;
+}
+
+static void vmdk_init_gendisk(struct vmdk_disk *disk,
+			      const struct vmdk_attach *attach)
+{
+	struct gendisk *gendisk = disk->disk;
+
+	gendisk->fops = &vmdk_fops;
+	gendisk->private_data = disk;
+	strscpy(gendisk->disk_name, disk->chain->name, DISK_NAME_LEN);
+	set_capacity(gendisk, disk->chain->sectors);
+	set_disk_ro(gendisk, !disk->chain->writable);
+	if (attach->flags & VMDK_ATTACH_NO_PARTSCAN)
+		set_bit(GD_SUPPRESS_PART_SCAN, &gendisk->state);
+}
+
+static int vmdk_add_gendisk(struct vmdk_disk *disk,
+			    const struct vmdk_attach *attach)
+{
+	struct compat_queue_limits lim = {};
+	struct gendisk *gendisk;
+	int ret;
+
+	ret = vmdk_init_tag_set(disk, attach);
+	if (ret)
+		return ret;
+	vmdk_set_limits(disk->chain, &lim);
+	gendisk = compat_alloc_disk(&disk->tag_set, &lim, disk);
+	if (IS_ERR(gendisk)) {
+		ret = PTR_ERR(gendisk);
+		goto err_tags;
+	}
+	disk->disk = gendisk;
+	vmdk_init_gendisk(disk, attach);
+	ret = device_add_disk(NULL, gendisk, vmdk_sysfs_groups);
+	if (!ret)
+		return 0;
+	put_disk(gendisk);
+err_tags:
+	blk_mq_free_tag_set(&disk->tag_set);
+	return ret;
+}
+
+static int vmdk_disk_set_up(struct vmdk_disk *disk,
+			    const struct vmdk_config *config,
+			    struct vmdk_fault *fault, u32 *fault_extent)
+{
+	char name[DISK_NAME_LEN];
+	int ret;
+
+	snprintf(name, sizeof(name), "vmdk%d", disk->index);
+	ret = mempool_init_kmalloc_pool(&disk->bvecs, 1, VMDK_MAX_SEGMENTS *
+					sizeof(struct bio_vec));
+	if (ret)
+		return ret;
+	ret = -ENOMEM;
+	disk->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, name);
+	if (!disk->wq)
+		goto err_pool;
+	disk->chain = vmdk_chain_open(config, name, disk->wq, fault,
+				      fault_extent);
+	ret = PTR_ERR_OR_ZERO(disk->chain);
+	if (ret)
+		goto err_wq;
+	ret = vmdk_add_gendisk(disk, &config->attach);
+	if (ret)
+		goto err_chain;
+	return 0;
+
+err_chain:
+	vmdk_chain_close(disk->chain);
+err_wq:
+	destroy_workqueue(disk->wq);
+err_pool:
+	mempool_exit(&disk->bvecs);
+	return ret;
+}
+
+static struct vmdk_disk *vmdk_disk_alloc(const struct vmdk_attach *attach)
+{
+	struct vmdk_disk *disk = kzalloc(sizeof(*disk), GFP_KERNEL);
+
+	if (!disk)
+		return ERR_PTR(-ENOMEM);
+	disk->backing = fget(attach->backing_fd);
+	if (!disk->backing) {
+		kfree(disk);
+		return ERR_PTR(-EBADF);
+	}
+	strscpy(disk->create_type, attach->create_type,
+		sizeof(disk->create_type));
+	disk->autoclear = attach->flags & VMDK_ATTACH_AUTOCLEAR;
+	spin_lock_init(&disk->meta_lock);
+	INIT_LIST_HEAD(&disk->meta);
+	INIT_WORK(&disk->meta_work, vmdk_meta_workfn);
+	INIT_WORK(&disk->detach_work, vmdk_detach_workfn);
+	return disk;
+}
+
+/* Takes an index; the disk is found under it only when it is live. */
+static int vmdk_get_index(int wanted)
+{
+	int start = max(wanted, 0);
+	int end = wanted < 0 ? 0 : wanted + 1;
+	int index;
+
+	mutex_lock(&disks_lock);
+	index = idr_alloc(&disks, NULL, start, end, GFP_KERNEL);
+	mutex_unlock(&disks_lock);
+	return index == -ENOSPC && wanted >= 0 ? -EEXIST : index;
+}
+
+static void vmdk_show_disk(struct vmdk_disk *disk)
+{
+	mutex_lock(&disks_lock);
+	idr_replace(&disks, disk, disk->index);
+	mutex_unlock(&disks_lock);
+}
+
+/**
+ * vmdk_disk_attach - create /dev/vmdkN
+ * @config: a checked ATTACH call; receives the index and the extent at fault
+ * @fault: receives the reason of a refusal
+ *
+ * Context: process context, in the ioctl.
+ * Return: 0 or an error.
+ */
+int vmdk_disk_attach(struct vmdk_config *config, struct vmdk_fault *fault)
+{
+	struct vmdk_attach *attach = &config->attach;
+	struct vmdk_disk *disk;
+	int ret;
+
+	ret = vmdk_check_queues(attach, fault);
+	if (ret)
+		return ret;
+	disk = vmdk_disk_alloc(attach);
+	if (IS_ERR(disk))
+		return PTR_ERR(disk);
+	ret = vmdk_get_index(attach->index);
+	if (ret < 0)
+		goto err_free;
+	disk->index = ret;
+	__module_get(THIS_MODULE);
+	ret = vmdk_disk_set_up(disk, config, fault, &attach->fault_extent);
+	if (ret)
+		goto err_index;
+	attach->index = disk->index;
+	vmdk_show_disk(disk);
+	return 0;
+
+err_index:
+	vmdk_put_index(disk->index);
+	module_put(THIS_MODULE);
+err_free:
+	fput(disk->backing);
+	kfree(disk);
+	return ret;
+}
+
+/* ---------------------------------------------------------------- module */
+
+static int __init vmdk_init(void)
+{
+	int ret;
+
+	ret = vmdk_gt_cache_init();
+	if (ret)
+		return ret;
+	ret = -ENOMEM;
+	vmdk_wq = alloc_workqueue("vmdk-detach", WQ_UNBOUND, 0);
+	if (!vmdk_wq)
+		goto err_cache;
+	ret = vmdk_ctl_register();
+	if (ret)
+		goto err_wq;
+	return 0;
+
+err_wq:
+	destroy_workqueue(vmdk_wq);
+err_cache:
+	vmdk_gt_cache_exit();
+	return ret;
+}
+
+static void __exit vmdk_exit(void)
+{
+	vmdk_ctl_unregister();
+	destroy_workqueue(vmdk_wq);
+	idr_destroy(&disks);
+	vmdk_gt_cache_exit();
+}
+
+module_init(vmdk_init);
+module_exit(vmdk_exit);
+
+MODULE_DESCRIPTION("Block driver for VMware disks");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(VMDK_VERSION);

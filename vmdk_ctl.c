@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/vmdk-control: ioctls are copied in, checked as if hostile, and passed on.
+ * No path and no text comes through here that means anything to the kernel.
+ */
+#include <linux/capability.h>
+#include <linux/ctype.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "vmdk.h"
+
+#define VMDK_FEATURES	(VMDK_FEATURE_SPARSE | VMDK_FEATURE_FLAT)
+
+/* ---------------------------------------------------------------- checks */
+
+static int vmdk_refuse(struct vmdk_fault *fault, const char *why)
+{
+	return vmdk_fault_set(fault, VMDK_NO_OFFSET, "%s", why);
+}
+
+static int vmdk_check_head(const struct vmdk_attach *attach,
+			   struct vmdk_fault *fault)
+{
+	if (attach->flags & ~VMDK_ATTACH_FLAGS)
+		return vmdk_refuse(fault, "unknown flags");
+	if (attach->pad || memchr_inv(attach->reserved, 0,
+				      sizeof(attach->reserved)))
+		return vmdk_refuse(fault, "reserved members are not zero");
+	if (attach->index < -1 || attach->index > (s32)MINORMASK)
+		return vmdk_refuse(fault, "device number out of range");
+	if (!attach->nr_links || attach->nr_links > VMDK_MAX_LINKS ||
+	    !attach->nr_extents || attach->nr_extents > VMDK_MAX_EXTENTS ||
+	    attach->nr_patches > VMDK_MAX_PATCHES)
+		return vmdk_refuse(fault, "number of links, extents or patches out of range");
+	if (strnlen(attach->create_type, VMDK_TYPE_SIZE) == VMDK_TYPE_SIZE)
+		return vmdk_refuse(fault, "create_type does not end");
+	if (attach->nr_links > 1) {
+		vmdk_refuse(fault, "chains of links are not supported yet");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int vmdk_check_extent_info(const struct vmdk_extent_info *info,
+				  u64 start, struct vmdk_fault *fault)
+{
+	if (info->flags ||
+	    memchr_inv(info->reserved, 0, sizeof(info->reserved)))
+		return vmdk_refuse(fault, "extent: flags or reserved members are not zero");
+	if (info->access > VMDK_ACCESS_RW)
+		return vmdk_refuse(fault, "extent: unknown access");
+	if (!info->sectors || info->sectors > VMDK_CAPACITY_MAX)
+		return vmdk_refuse(fault, "extent: length out of range");
+	if (info->start != start)
+		return vmdk_refuse(fault, "extent: does not follow the one before");
+	if (info->offset > LLONG_MAX || info->length > LLONG_MAX ||
+	    (info->offset | info->length) % SECTOR_SIZE)
+		return vmdk_refuse(fault, "extent: offset or window out of range");
+	switch (info->kind) {
+	case VMDK_KIND_FLAT:
+	case VMDK_KIND_SPARSE:
+		return 0;
+	case VMDK_KIND_ZERO:
+		if (info->fd != -1 || info->offset || info->length)
+			return vmdk_refuse(fault, "extent: a zero extent has no file");
+		return 0;
+	case VMDK_KIND_DEVICE:
+		vmdk_refuse(fault, "extent: devices are not supported yet");
+		return -EOPNOTSUPP;
+	default:
+		return vmdk_refuse(fault, "extent: unknown kind");
+	}
+}
+
+static int vmdk_check_link(const struct vmdk_link_info *link,
+			   const struct vmdk_config *config,
+			   struct vmdk_fault *fault, u32 *fault_extent)
+{
+	u64 start = 0;
+	u32 i;
+	int ret;
+
+	if (link->flags ||
+	    memchr_inv(link->reserved, 0, sizeof(link->reserved)))
+		return vmdk_refuse(fault, "link: flags or reserved members are not zero");
+	if (link->nr_extents != config->attach.nr_extents)
+		return vmdk_refuse(fault, "link: number of extents does not match");
+	for (i = 0; i < link->nr_extents; i++) {
+		ret = vmdk_check_extent_info(&config->extents[i], start, fault);
+		if (ret) {
+			*fault_extent = i;
+			return ret;
+		}
+		start += config->extents[i].sectors;
+		if (start > VMDK_CAPACITY_MAX)
+			break;
+	}
+	if (start != link->sectors)
+		return vmdk_refuse(fault, "link: capacity is not the sum of its extents");
+	return 0;
+}
+
+static int vmdk_check_patch(const struct vmdk_patch *patch,
+			    struct vmdk_fault *fault)
+{
+	u32 i;
+
+	if (!patch->length || patch->length > VMDK_PATCH_SIZE ||
+	    patch->offset > LLONG_MAX - VMDK_PATCH_SIZE)
+		return vmdk_refuse(fault, "patch: place out of range");
+	for (i = 0; i < patch->length; i++)
+		if (!isxdigit(patch->old[i]) || !isxdigit(patch->new[i]))
+			return vmdk_refuse(fault, "patch: only hexadecimal digits can be replaced");
+	return 0;
+}
+
+static int vmdk_check_config(struct vmdk_config *config,
+			     struct vmdk_fault *fault)
+{
+	int ret;
+	u32 i;
+
+	ret = vmdk_check_link(&config->links[0], config, fault,
+			      &config->attach.fault_extent);
+	for (i = 0; i < config->attach.nr_patches && !ret; i++)
+		ret = vmdk_check_patch(&config->patches[i], fault);
+	return ret;
+}
+
+/* --------------------------------------------------------------- copying */
+
+static void *vmdk_copy_array(u64 address, size_t nr, size_t size)
+{
+	void *array;
+
+	if (!nr)
+		return NULL;
+	array = kvmalloc_array(nr, size, GFP_KERNEL_ACCOUNT);
+	if (!array)
+		return ERR_PTR(-ENOMEM);
+	if (copy_from_user(array, u64_to_user_ptr(address), nr * size)) {
+		kvfree(array);
+		return ERR_PTR(-EFAULT);
+	}
+	return array;
+}
+
+static void vmdk_free_config(struct vmdk_config *config)
+{
+	if (!IS_ERR(config->patches))
+		kvfree(config->patches);
+	if (!IS_ERR(config->extents))
+		kvfree(config->extents);
+	if (!IS_ERR(config->links))
+		kvfree(config->links);
+}
+
+static int vmdk_copy_config(struct vmdk_config *config)
+{
+	const struct vmdk_attach *attach = &config->attach;
+
+	config->links = vmdk_copy_array(attach->links, attach->nr_links,
+					sizeof(*config->links));
+	config->extents = vmdk_copy_array(attach->extents, attach->nr_extents,
+					  sizeof(*config->extents));
+	config->patches = vmdk_copy_array(attach->patches, attach->nr_patches,
+					  sizeof(*config->patches));
+	return PTR_ERR_OR_ZERO(config->links) ?:
+	       PTR_ERR_OR_ZERO(config->extents) ?:
+	       PTR_ERR_OR_ZERO(config->patches);
+}
+
+/* The reason of a refusal, for whoever called. */
+static int vmdk_copy_message(const struct vmdk_attach *attach,
+			     const struct vmdk_fault *fault)
+{
+	char message[VMDK_MESSAGE_SIZE];
+	size_t size;
+
+	if (!attach->message_size)
+		return 0;
+	size = scnprintf(message, sizeof(message), "%s", fault->text);
+	if (size && fault->offset != VMDK_NO_OFFSET)
+		scnprintf(message + size, sizeof(message) - size,
+			  " (byte %llu)", fault->offset);
+	size = min_t(size_t, strlen(message) + 1, attach->message_size);
+	message[size - 1] = '\0';
+	if (copy_to_user(u64_to_user_ptr(attach->message), message, size))
+		return -EFAULT;
+	return 0;
+}
+
+/* ---------------------------------------------------------------- ioctls */
+
+static int vmdk_do_attach(struct vmdk_config *config, struct vmdk_fault *fault)
+{
+	int ret;
+
+	ret = vmdk_check_head(&config->attach, fault);
+	if (ret)
+		return ret;
+	ret = vmdk_copy_config(config);
+	if (!ret)
+		ret = vmdk_check_config(config, fault);
+	if (!ret)
+		ret = vmdk_disk_attach(config, fault);
+	vmdk_free_config(config);
+	return ret;
+}
+
+static int vmdk_ioctl_attach(struct vmdk_attach __user *arg)
+{
+	struct vmdk_config config = {};
+	struct vmdk_fault fault = {};
+	int ret;
+
+	if (copy_from_user(&config.attach, arg, sizeof(config.attach)))
+		return -EFAULT;
+	config.attach.fault_extent = ~0U;
+	ret = vmdk_do_attach(&config, &fault);
+	if (vmdk_copy_message(&config.attach, &fault) ||
+	    copy_to_user(arg, &config.attach, sizeof(config.attach))) {
+		/* Nobody learns of the disk, so there must not be one. */
+		if (!ret)
+			vmdk_disk_detach(config.attach.index, true);
+		return -EFAULT;
+	}
+	return ret;
+}
+
+static int vmdk_ioctl_detach(struct vmdk_detach __user *arg)
+{
+	struct vmdk_detach detach;
+
+	if (copy_from_user(&detach, arg, sizeof(detach)))
+		return -EFAULT;
+	if ((detach.flags & ~VMDK_DETACH_FLAGS) ||
+	    memchr_inv(detach.reserved, 0, sizeof(detach.reserved)))
+		return -EINVAL;
+	return vmdk_disk_detach(detach.index, detach.flags & VMDK_DETACH_LAZY);
+}
+
+static int vmdk_ioctl_features(u64 __user *arg)
+{
+	return put_user((u64)VMDK_FEATURES, arg);
+}
+
+static long vmdk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *argp = (void __user *)arg;
+
+	if (cmd == VMDK_GET_FEATURES)
+		return vmdk_ioctl_features(argp);
+	if (cmd != VMDK_ATTACH && cmd != VMDK_DETACH)
+		return -ENOTTY;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	return cmd == VMDK_ATTACH ? vmdk_ioctl_attach(argp) :
+				    vmdk_ioctl_detach(argp);
+}
+
+static const struct file_operations vmdk_ctl_fops = {
+	.owner		= THIS_MODULE,
+	.open		= nonseekable_open,
+	.unlocked_ioctl	= vmdk_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice vmdk_ctl = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "vmdk-control",
+	.mode	= 0600,
+	.fops	= &vmdk_ctl_fops,
+};
+
+/**
+ * vmdk_ctl_register - create the control device
+ *
+ * Return: 0 or an error.
+ */
+int vmdk_ctl_register(void)
+{
+	return misc_register(&vmdk_ctl);
+}
+
+/**
+ * vmdk_ctl_unregister - remove it
+ */
+void vmdk_ctl_unregister(void)
+{
+	misc_deregister(&vmdk_ctl);
+}

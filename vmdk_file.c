@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The only place that talks to struct file.
+ *
+ * Data goes by kiocb, asynchronously where the file system can; metadata goes
+ * through the page cache, synchronously.  Everything runs in the workers of a
+ * disk, which are in NOIO scope: no allocation below can wait for this disk.
+ *
+ * The table of claimed files is what keeps two disks from the same file.
+ */
+#include <linux/fs.h>
+#include <linux/falloc.h>
+#include <linux/file.h>
+#include <linux/hashtable.h>
+#include <linux/slab.h>
+#include <linux/stat.h>
+
+#include "vmdk.h"
+
+static DEFINE_HASHTABLE(claimed, 6);
+static DEFINE_MUTEX(claimed_lock);
+
+/* The inode that holds the bytes, also behind an overlay file system. */
+static struct inode *vmdk_file_inode(const struct vmdk_file *vf)
+{
+	return d_real_inode(vf->file->f_path.dentry);
+}
+
+/*
+ * Writers exclude everyone else; only the descriptor that lies in an extent's
+ * file may share it, within one disk.
+ */
+static bool vmdk_file_conflict(const struct vmdk_file *a,
+			       const struct vmdk_file *b)
+{
+	if (vmdk_file_inode(a) != vmdk_file_inode(b))
+		return false;
+	if (!a->writable && !b->writable)
+		return false;
+	return a->owner != b->owner ||
+	       (a->role == VMDK_ROLE_EXTENT && b->role == VMDK_ROLE_EXTENT);
+}
+
+static int vmdk_file_claim(struct vmdk_file *vf, struct vmdk_fault *fault)
+{
+	unsigned long key = (unsigned long)vmdk_file_inode(vf);
+	struct vmdk_file *other;
+	int ret = 0;
+
+	mutex_lock(&claimed_lock);
+	hash_for_each_possible(claimed, other, node, key) {
+		if (!vmdk_file_conflict(vf, other))
+			continue;
+		vmdk_fault_set(fault, VMDK_NO_OFFSET, "file is in use by %s",
+			       vf->owner == other->owner ?
+			       "another extent of this disk" :
+			       other->owner->name);
+		ret = -EBUSY;
+		break;
+	}
+	if (!ret)
+		hash_add(claimed, &vf->node, key);
+	mutex_unlock(&claimed_lock);
+	return ret;
+}
+
+static int vmdk_file_check(struct file *file, bool writable,
+			   struct vmdk_fault *fault)
+{
+	fmode_t need = FMODE_READ | (writable ? FMODE_WRITE : 0);
+
+	if (!S_ISREG(file_inode(file)->i_mode))
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "not a regular file");
+	if ((file->f_mode & need) != need)
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "not open for %s",
+				      writable ? "reading and writing" :
+						 "reading");
+	if (file->f_flags & (O_APPEND | O_DIRECT))
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "open with O_APPEND or O_DIRECT");
+	if (!file->f_op->read_iter || (writable && !file->f_op->write_iter))
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "its file system lacks read_iter or write_iter");
+	if (writable && IS_SWAPFILE(file_inode(file)))
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "in use as swap space");
+	return 0;
+}
+
+/* What direct I/O has to be aligned to; 0: the file cannot do it. */
+static unsigned int vmdk_file_dio_align(struct file *file)
+{
+	struct block_device *bdev = file_inode(file)->i_sb->s_bdev;
+	struct kstat stat;
+
+	if (!(file->f_mode & FMODE_CAN_ODIRECT))
+		return 0;
+	if (!vfs_getattr(&file->f_path, &stat, STATX_DIOALIGN, 0) &&
+	    (stat.result_mask & STATX_DIOALIGN))
+		return stat.dio_offset_align;
+	return bdev ? bdev_logical_block_size(bdev) : VMDK_SECTOR_SIZE;
+}
+
+static int vmdk_file_set_direct(struct vmdk_file *vf, struct vmdk_fault *fault)
+{
+	unsigned int align = vmdk_file_dio_align(vf->file);
+
+	if (!align)
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "its file system has no direct I/O");
+	vf->direct = true;
+	vf->dio_mask = align - 1;
+	return 0;
+}
+
+/**
+ * vmdk_file_get - take a file for a disk
+ * @fd: of the calling process
+ * @writable: the disk will write to it
+ * @direct: data is to go around the page cache
+ * @role: what it is for
+ * @owner: the chain that takes it
+ * @fault: receives the reason of a refusal
+ *
+ * Context: process context, in the ioctl that attaches.
+ * Return: the file, or an ERR_PTR: -EBADF without @fault set; -EBUSY when
+ * another claim excludes this one; -EINVAL.
+ */
+struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
+				enum vmdk_role role,
+				const struct vmdk_chain *owner,
+				struct vmdk_fault *fault)
+{
+	struct vmdk_file *vf = kzalloc(sizeof(*vf), GFP_KERNEL);
+	int ret;
+
+	if (!vf)
+		return ERR_PTR(-ENOMEM);
+	vf->owner = owner;
+	vf->role = role;
+	vf->writable = writable;
+	ret = -EBADF;
+	vf->file = fget(fd);
+	if (!vf->file)
+		goto err_free;
+	ret = vmdk_file_check(vf->file, writable, fault);
+	if (!ret && direct)
+		ret = vmdk_file_set_direct(vf, fault);
+	if (!ret)
+		ret = vmdk_file_claim(vf, fault);
+	if (ret)
+		goto err_fput;
+	return vf;
+
+err_fput:
+	fput(vf->file);
+err_free:
+	kfree(vf);
+	return ERR_PTR(ret);
+}
+
+/**
+ * vmdk_file_put - let go of a file
+ * @vf: from vmdk_file_get(), or NULL
+ *
+ * Context: process context.
+ */
+void vmdk_file_put(struct vmdk_file *vf)
+{
+	if (!vf)
+		return;
+	mutex_lock(&claimed_lock);
+	hash_del(&vf->node);
+	mutex_unlock(&claimed_lock);
+	fput(vf->file);
+	kfree(vf);
+}
+
+/**
+ * vmdk_file_size - how long a file is now, in bytes
+ * @vf: the file
+ */
+u64 vmdk_file_size(const struct vmdk_file *vf)
+{
+	return i_size_read(file_inode(vf->file));
+}
+
+/**
+ * vmdk_file_block_size - smallest write that costs the device no read, in bytes
+ * @vf: the file
+ */
+unsigned int vmdk_file_block_size(const struct vmdk_file *vf)
+{
+	struct block_device *bdev = file_inode(vf->file)->i_sb->s_bdev;
+
+	return bdev ? bdev_physical_block_size(bdev) : VMDK_SECTOR_SIZE;
+}
+
+/**
+ * vmdk_file_can_punch - may holes be punched into a file?
+ * @vf: the file
+ *
+ * The file system may still refuse; then the caller writes zeros.
+ */
+bool vmdk_file_can_punch(const struct vmdk_file *vf)
+{
+	return vf->file->f_op->fallocate;
+}
+
+/**
+ * vmdk_file_read - read metadata
+ * @vf: the file
+ * @buf: receives the bytes
+ * @len: in bytes
+ * @pos: byte in the file
+ *
+ * Context: process context.
+ * Return: 0, or -EIO when the file ends early, or what the file system says.
+ */
+int vmdk_file_read(struct vmdk_file *vf, void *buf, size_t len, loff_t pos)
+{
+	while (len) {
+		ssize_t n = kernel_read(vf->file, buf, len, &pos);
+
+		if (n <= 0)
+			return n ?: -EIO;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* Tell the next sync that there is something to do; see vmdk_file_sync(). */
+static void vmdk_file_set_dirty(struct vmdk_file *vf)
+{
+	if (!READ_ONCE(vf->dirty))
+		WRITE_ONCE(vf->dirty, true);
+}
+
+/**
+ * vmdk_file_write - write metadata through the page cache
+ * @vf: a writable file
+ * @buf: the bytes
+ * @len: in bytes
+ * @pos: byte in the file
+ *
+ * Context: process context.
+ * Return: 0, or what the file system says.
+ */
+int vmdk_file_write(struct vmdk_file *vf, const void *buf, size_t len,
+		    loff_t pos)
+{
+	int ret = 0;
+
+	while (len) {
+		ssize_t n = kernel_write(vf->file, buf, len, &pos);
+
+		if (n <= 0) {
+			ret = n ?: -EIO;
+			break;
+		}
+		buf += n;
+		len -= n;
+	}
+	vmdk_file_set_dirty(vf);
+	return ret;
+}
+
+static int vmdk_file_write_zeros(struct vmdk_file *vf, loff_t pos, loff_t len)
+{
+	int ret = 0;
+
+	while (len && !ret) {
+		size_t n = min_t(loff_t, len, PAGE_SIZE);
+
+		ret = vmdk_file_write(vf, page_address(ZERO_PAGE(0)), n, pos);
+		pos += n;
+		len -= n;
+		cond_resched();
+	}
+	return ret;
+}
+
+/**
+ * vmdk_file_punch - give the space of a range back; it reads as zeros then
+ * @vf: a writable file
+ * @pos: byte in the file
+ * @len: in bytes
+ *
+ * Context: process context.
+ * Return: 0, or -EOPNOTSUPP, or what the file system says.
+ */
+int vmdk_file_punch(struct vmdk_file *vf, loff_t pos, loff_t len)
+{
+	int ret = vfs_fallocate(vf->file,
+				FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				pos, len);
+
+	vmdk_file_set_dirty(vf);
+	return ret;
+}
+
+/**
+ * vmdk_file_zero - make a range read as zeros
+ * @vf: a writable file
+ * @pos: byte in the file
+ * @len: in bytes
+ * @unmap: its space may be given back
+ *
+ * Context: process context.
+ * Return: 0, or what the file system says.
+ */
+int vmdk_file_zero(struct vmdk_file *vf, loff_t pos, loff_t len, bool unmap)
+{
+	int ret;
+
+	if (unmap)
+		ret = vmdk_file_punch(vf, pos, len);
+	else
+		ret = vfs_fallocate(vf->file, FALLOC_FL_ZERO_RANGE |
+				    FALLOC_FL_KEEP_SIZE, pos, len);
+	vmdk_file_set_dirty(vf);
+	if (ret == -EOPNOTSUPP)
+		ret = vmdk_file_write_zeros(vf, pos, len);
+	return ret;
+}
+
+/**
+ * vmdk_file_resize - set the length of a file
+ * @vf: a writable file
+ * @size: in bytes; what is added reads as zeros
+ *
+ * Context: process context.
+ * Return: 0, or what the file system says.
+ */
+int vmdk_file_resize(struct vmdk_file *vf, loff_t size)
+{
+	int ret = vfs_truncate(&vf->file->f_path, size);
+
+	vmdk_file_set_dirty(vf);
+	return ret;
+}
+
+/**
+ * vmdk_file_sync - make all durable that was written before the call
+ * @vf: the file
+ *
+ * A write marks the file when it is over, before its request completes: one
+ * that completed before a flush was issued is seen here.  The mark goes before
+ * the sync, so that a write which is over meanwhile leaves a new one.  Times
+ * may be lost, size and mapping may not: the kind of sync that fdatasync() is.
+ *
+ * Context: process context.
+ * Return: 0, or what the file system says: then what is on the disk is
+ * unknown, for good, because Linux takes the pages for clean from now on.
+ */
+int vmdk_file_sync(struct vmdk_file *vf)
+{
+	if (!vf->writable || !xchg(&vf->dirty, false))
+		return 0;
+	return vfs_fsync(vf->file, 1);
+}
+
+/* The last of submitter and file system hands the run over. */
+static void vmdk_file_put_run(struct vmdk_run *run)
+{
+	if (!atomic_dec_and_test(&run->refs))
+		return;
+	if (run->iocb.ki_flags & IOCB_WRITE)
+		vmdk_file_set_dirty(run->map.file);
+	run->done(run);
+}
+
+static void vmdk_file_iocb_complete(struct kiocb *iocb, long ret)
+{
+	struct vmdk_run *run = container_of(iocb, struct vmdk_run, iocb);
+
+	if (iocb->ki_flags & IOCB_WRITE)
+		kiocb_end_write(iocb);
+	run->ret = ret < 0 ? ret : run->ret + ret;
+	vmdk_file_put_run(run);
+}
+
+static void vmdk_file_init_iocb(struct vmdk_run *run, bool write)
+{
+	struct vmdk_file *vf = run->map.file;
+	struct kiocb *iocb = &run->iocb;
+
+	init_sync_kiocb(iocb, vf->file);
+	iocb->ki_pos = run->map.pos;
+	iocb->ki_complete = vmdk_file_iocb_complete;
+	if (write)
+		iocb->ki_flags |= IOCB_WRITE;
+	if (vf->direct && !((run->map.pos | run->bytes) & vf->dio_mask))
+		iocb->ki_flags |= IOCB_DIRECT;
+}
+
+static ssize_t vmdk_file_call(struct vmdk_run *run)
+{
+	const struct file_operations *fop = run->iocb.ki_filp->f_op;
+
+	if (!(run->iocb.ki_flags & IOCB_WRITE))
+		return fop->read_iter(&run->iocb, &run->iter);
+	/* Not vfs_iocb_iter_write(): who guards against a freeze varies. */
+	kiocb_start_write(&run->iocb);
+	return fop->write_iter(&run->iocb, &run->iter);
+}
+
+/**
+ * vmdk_file_submit - start the I/O of a run
+ * @run: @run->map.file, @run->map.pos, @run->iter, @run->bytes and @run->done
+ *	are set
+ * @write: direction
+ *
+ * @run->done is called with @run->ret set, exactly once, from any context, and
+ * not before the file system is through with @run: one reference is ours
+ * until the call has returned, the other one the completion's.
+ *
+ * A file system may take less than it was given, and say only the next time
+ * that it is full: so ask again for the rest.
+ *
+ * Context: process context, NOIO.
+ */
+void vmdk_file_submit(struct vmdk_run *run, bool write)
+{
+	ssize_t ret;
+
+	vmdk_file_init_iocb(run, write);
+	run->ret = 0;
+	do {
+		atomic_set(&run->refs, 2);
+		ret = vmdk_file_call(run);
+		if (ret == -EIOCBQUEUED) {
+			vmdk_file_put_run(run);
+			return;
+		}
+		if (write)
+			kiocb_end_write(&run->iocb);
+		run->ret = ret < 0 ? ret : run->ret + ret;
+	} while (ret > 0 && run->ret < run->bytes);
+
+	atomic_set(&run->refs, 1);
+	vmdk_file_put_run(run);
+}

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Grain tables in memory: loaded and validated on first use, kept by use, given
+ * back to the shrinker while nothing in them waits for a commit.
+ *
+ * Readers look up entries under RCU alone.  Every table passes the validator in
+ * vmdk_gt_load(): an entry in memory is a grain inside the file, or a mark.
+ */
+#include <linux/slab.h>
+
+#include "vmdk.h"
+
+static struct kmem_cache *vmdk_gt_cache;
+
+/**
+ * vmdk_gt_cache_init - once, when the module is loaded
+ *
+ * A table and its head make 2 KiB and a little: kmalloc() would take 4.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmdk_gt_cache_init(void)
+{
+	struct vmdk_gt *gt;
+
+	vmdk_gt_cache = kmem_cache_create("vmdk_gt",
+					  struct_size(gt, entry,
+						      VMDK_GT_ENTRIES_MAX),
+					  0, SLAB_RECLAIM_ACCOUNT, NULL);
+	return vmdk_gt_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * vmdk_gt_cache_exit - when the module is unloaded
+ */
+void vmdk_gt_cache_exit(void)
+{
+	rcu_barrier();
+	kmem_cache_destroy(vmdk_gt_cache);
+}
+
+/* Does a grain at @gte lie on a table behind overHead? */
+static bool vmdk_on_late_table(const struct vmdk_sparse *sparse, u32 gte)
+{
+	const struct vmdk_geometry *geo = &sparse->geo;
+	u32 low = 0, high = sparse->nr_late_tables;
+
+	while (low < high) {
+		u32 mid = low + (high - low) / 2;
+		u64 table = sparse->late_tables[mid];
+
+		if (table + geo->gt_sectors <= gte)
+			low = mid + 1;
+		else if (table >= gte + (u64)geo->grain_sectors)
+			high = mid;
+		else
+			return true;
+	}
+	return false;
+}
+
+static const char *vmdk_entry_fault(const struct vmdk_sparse *sparse,
+				    u64 grain, u32 gte, u64 file_sectors)
+{
+	const char *why = vmdk_gte_fault(&sparse->geo, grain, gte,
+					 file_sectors);
+
+	if (!why && gte > VMDK_GTE_ZERO && vmdk_on_late_table(sparse, gte))
+		why = "points into a grain table";
+	return why;
+}
+
+/* From now on nothing is written: what an entry says cannot be trusted. */
+static void vmdk_report_bad(struct vmdk_sparse *sparse, u32 index, u32 entry,
+			    u32 gte, const char *why)
+{
+	u64 pos = ((u64)sparse->gd[index] << SECTOR_SHIFT) +
+		  entry * sizeof(__le32);
+
+	WRITE_ONCE(sparse->chain->damaged, true);
+	pr_err_ratelimited("%s: %pD: grain table %u at byte %llu: entry %u, sector %u, %s\n",
+			   sparse->chain->name, sparse->file->file, index,
+			   sparse->base + pos, entry, gte, why);
+}
+
+static void vmdk_gt_validate(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
+{
+	u64 file_sectors = vmdk_sparse_file_bytes(sparse) >> SECTOR_SHIFT;
+	u64 grain = (u64)gt->index << sparse->geo.gt_shift;
+	u32 i;
+
+	for (i = 0; i < sparse->geo.gt_entries; i++) {
+		u32 gte = le32_to_cpu((__force __le32)gt->entry[i]);
+		const char *why;
+
+		why = vmdk_entry_fault(sparse, grain + i, gte, file_sectors);
+		if (why)
+			vmdk_report_bad(sparse, gt->index, i, gte, why);
+		gt->entry[i] = why ? VMDK_GTE_BAD : gte;
+	}
+}
+
+static struct vmdk_gt *vmdk_gt_read(struct vmdk_sparse *sparse, u32 index)
+{
+	size_t bytes = sparse->geo.gt_entries * sizeof(u32);
+	u32 sector = READ_ONCE(sparse->gd[index]);
+	struct vmdk_gt *gt;
+	int ret;
+
+	gt = kmem_cache_zalloc(vmdk_gt_cache, GFP_NOIO);
+	if (!gt)
+		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&gt->dirty_node);
+	gt->index = index;
+	gt->used = true;
+	gt->settled = sector;
+	if (!sector)
+		return gt;
+	ret = vmdk_file_read(sparse->file, gt->entry, bytes,
+			     sparse->base + ((u64)sector << SECTOR_SHIFT));
+	if (ret) {
+		kmem_cache_free(vmdk_gt_cache, gt);
+		return ERR_PTR(ret);
+	}
+	vmdk_gt_validate(sparse, gt);
+	return gt;
+}
+
+static void vmdk_gt_insert(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&sparse->lock, flags);
+	list_add_tail(&gt->lru, &sparse->lru);
+	WRITE_ONCE(sparse->nr_tables, sparse->nr_tables + 1);
+	rcu_assign_pointer(sparse->tables[gt->index], gt);
+	spin_unlock_irqrestore(&sparse->lock, flags);
+}
+
+/**
+ * vmdk_gt_load - have a table in memory, an empty one when the file has none
+ * @sparse: the extent
+ * @index: of its directory entry
+ *
+ * The table may be gone again when the caller looks: it has to loop.  Loads
+ * exclude each other, so that none can insert what it read before another one
+ * was changed, committed and given back.
+ *
+ * Context: process context, NOIO.
+ * Return: 0, or an error.
+ */
+int vmdk_gt_load(struct vmdk_sparse *sparse, u32 index)
+{
+	struct vmdk_gt *gt;
+	int ret = 0;
+
+	mutex_lock(&sparse->load_mutex);
+	if (!rcu_access_pointer(sparse->tables[index])) {
+		gt = vmdk_gt_read(sparse, index);
+		if (IS_ERR(gt))
+			ret = PTR_ERR(gt);
+		else
+			vmdk_gt_insert(sparse, gt);
+		vmdk_count(sparse->chain, VMDK_STAT_GT_MISS, 1);
+	}
+	mutex_unlock(&sparse->load_mutex);
+	return ret;
+}
+
+/**
+ * vmdk_gt_mark_dirty - an entry differs from the file now
+ * @sparse: the extent; its lock is held
+ * @gt: the table
+ * @entry: the entry
+ *
+ * Context: any, under sparse->lock.
+ */
+void vmdk_gt_mark_dirty(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
+			u32 entry)
+{
+	u32 bit = BIT(entry * sizeof(u32) / VMDK_SECTOR_SIZE);
+	int nr;
+
+	lockdep_assert_held(&sparse->lock);
+	if (gt->dirty & bit)
+		return;
+	if (!gt->dirty)
+		list_add_tail(&gt->dirty_node, &sparse->dirty);
+	gt->dirty |= bit;
+	nr = atomic_inc_return(&sparse->chain->dirty_sectors);
+	if (nr == 1 || nr == VMDK_DIRTY_DUE)
+		vmdk_commit_later(sparse->chain, nr == VMDK_DIRTY_DUE);
+}
+
+static void vmdk_gt_free_rcu(struct rcu_head *rcu)
+{
+	kmem_cache_free(vmdk_gt_cache, container_of(rcu, struct vmdk_gt, rcu));
+}
+
+/* What waits for a commit, or is being filled, stays. */
+static bool vmdk_gt_evict(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
+{
+	lockdep_assert_held(&sparse->lock);
+	if (gt->dirty || gt->pins)
+		return false;
+	/* Its place is in the directory before it is gone from memory. */
+	smp_wmb();
+	RCU_INIT_POINTER(sparse->tables[gt->index], NULL);
+	list_del(&gt->lru);
+	WRITE_ONCE(sparse->nr_tables, sparse->nr_tables - 1);
+	call_rcu(&gt->rcu, vmdk_gt_free_rcu);
+	return true;
+}
+
+/**
+ * vmdk_gt_free_all - forget all tables
+ * @sparse: an extent without I/O, or one that was never live
+ */
+void vmdk_gt_free_all(struct vmdk_sparse *sparse)
+{
+	struct vmdk_gt *gt, *next;
+
+	list_for_each_entry_safe(gt, next, &sparse->lru, lru)
+		kmem_cache_free(vmdk_gt_cache, gt);
+	INIT_LIST_HEAD(&sparse->lru);
+}
+
+/* -------------------------------------------------------------- shrinker */
+
+static unsigned long vmdk_shrink_count(struct shrinker *shrinker,
+				       struct shrink_control *sc)
+{
+	struct vmdk_chain *chain = compat_shrinker_data(shrinker);
+	unsigned long nr = 0;
+	u32 i;
+
+	for (i = 0; i < chain->nr_extents; i++)
+		if (chain->extents[i].sparse)
+			nr += READ_ONCE(chain->extents[i].sparse->nr_tables);
+	return nr ?: SHRINK_EMPTY;
+}
+
+/* Second chance: a table that was used since the last round stays this time. */
+static unsigned long vmdk_shrink_sparse(struct vmdk_sparse *sparse,
+					unsigned long nr)
+{
+	unsigned long freed = 0;
+	struct vmdk_gt *gt;
+	unsigned long flags;
+
+	spin_lock_irqsave(&sparse->lock, flags);
+	nr = min(nr, sparse->nr_tables);
+	while (nr--) {
+		gt = list_first_entry(&sparse->lru, struct vmdk_gt, lru);
+		list_move_tail(&gt->lru, &sparse->lru);
+		if (READ_ONCE(gt->used))
+			WRITE_ONCE(gt->used, false);
+		else if (vmdk_gt_evict(sparse, gt))
+			freed++;
+	}
+	spin_unlock_irqrestore(&sparse->lock, flags);
+	return freed;
+}
+
+static unsigned long vmdk_shrink_scan(struct shrinker *shrinker,
+				      struct shrink_control *sc)
+{
+	struct vmdk_chain *chain = compat_shrinker_data(shrinker);
+	unsigned long freed = 0;
+	u32 i;
+
+	for (i = 0; i < chain->nr_extents && freed < sc->nr_to_scan; i++)
+		if (chain->extents[i].sparse)
+			freed += vmdk_shrink_sparse(chain->extents[i].sparse,
+						    sc->nr_to_scan - freed);
+	return freed;
+}
+
+/**
+ * vmdk_shrinker_init - let memory pressure take tables back
+ * @chain: with all its extents open
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmdk_shrinker_init(struct vmdk_chain *chain)
+{
+	char name[DISK_NAME_LEN + 8];
+
+	snprintf(name, sizeof(name), "vmdk-gt:%s", chain->name);
+	chain->shrinker = compat_shrinker_new(name, chain, vmdk_shrink_count,
+					      vmdk_shrink_scan);
+	return chain->shrinker ? 0 : -ENOMEM;
+}
+
+/**
+ * vmdk_shrinker_free - end that
+ * @chain: the chain
+ */
+void vmdk_shrinker_free(struct vmdk_chain *chain)
+{
+	if (chain->shrinker)
+		compat_shrinker_free(chain->shrinker);
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /sys/block/vmdkN/vmdk/ and /sys/block/vmdkN/stats/: one value each, there
+ * from the first uevent on.  Documentation/ABI/testing/sysfs-block-vmdk.
+ */
+#include <linux/fs.h>
+#include <linux/slab.h>
+
+#include "vmdk.h"
+
+static struct vmdk_disk *vmdk_dev_to_disk(struct device *dev)
+{
+	return dev_to_disk(dev)->private_data;
+}
+
+static ssize_t backing_file_show(struct device *dev,
+				 struct device_attribute *attr, char *buf)
+{
+	char *page = (char *)__get_free_page(GFP_KERNEL);
+	ssize_t ret;
+	char *path;
+
+	if (!page)
+		return -ENOMEM;
+	path = file_path(vmdk_dev_to_disk(dev)->backing, page, PAGE_SIZE - 1);
+	ret = IS_ERR(path) ? PTR_ERR(path) : sysfs_emit(buf, "%s\n", path);
+	free_page((unsigned long)page);
+	return ret;
+}
+static DEVICE_ATTR_RO(backing_file);
+
+static ssize_t create_type_show(struct device *dev,
+				struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", vmdk_dev_to_disk(dev)->create_type);
+}
+static DEVICE_ATTR_RO(create_type);
+
+static const char *vmdk_state_name(const struct vmdk_disk *disk)
+{
+	if (READ_ONCE(disk->chain->error))
+		return "failed";
+	if (READ_ONCE(disk->chain->damaged))
+		return "damaged";
+	return READ_ONCE(disk->life) == VMDK_LIVE ? "live" : "detaching";
+}
+
+static ssize_t state_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	return sysfs_emit(buf, "%s\n", vmdk_state_name(vmdk_dev_to_disk(dev)));
+}
+static DEVICE_ATTR_RO(state);
+
+#define VMDK_ATTR(_name, _format, _value)				\
+static ssize_t _name##_show(struct device *dev,				\
+			    struct device_attribute *attr, char *buf)	\
+{									\
+	struct vmdk_disk *disk = vmdk_dev_to_disk(dev);			\
+									\
+	return sysfs_emit(buf, _format "\n", _value);			\
+}									\
+static DEVICE_ATTR_RO(_name)
+
+VMDK_ATTR(cid, "%08x", READ_ONCE(disk->chain->cid));
+VMDK_ATTR(parent_cid, "%08x", disk->chain->parent_cid);
+VMDK_ATTR(grain_size, "%u", disk->chain->grain_bytes);
+VMDK_ATTR(read_only, "%d", !disk->chain->writable);
+VMDK_ATTR(autoclear, "%d", disk->autoclear);
+VMDK_ATTR(direct_io, "%d", disk->chain->direct);
+
+static struct attribute *vmdk_attrs[] = {
+	&dev_attr_backing_file.attr,
+	&dev_attr_create_type.attr,
+	&dev_attr_cid.attr,
+	&dev_attr_parent_cid.attr,
+	&dev_attr_grain_size.attr,
+	&dev_attr_read_only.attr,
+	&dev_attr_autoclear.attr,
+	&dev_attr_direct_io.attr,
+	&dev_attr_state.attr,
+	NULL
+};
+
+static const struct attribute_group vmdk_group = {
+	.name	= "vmdk",
+	.attrs	= vmdk_attrs,
+};
+
+#define VMDK_STAT_ATTR(_name, _stat)					\
+	VMDK_ATTR(_name, "%lld", atomic64_read(&disk->chain->stats[_stat]))
+
+VMDK_STAT_ATTR(grains_allocated, VMDK_STAT_ALLOCATED);
+VMDK_STAT_ATTR(grains_freed, VMDK_STAT_FREED);
+VMDK_STAT_ATTR(table_hits, VMDK_STAT_GT_HIT);
+VMDK_STAT_ATTR(table_misses, VMDK_STAT_GT_MISS);
+VMDK_STAT_ATTR(commits, VMDK_STAT_COMMITS);
+
+static struct attribute *vmdk_stat_attrs[] = {
+	&dev_attr_grains_allocated.attr,
+	&dev_attr_grains_freed.attr,
+	&dev_attr_table_hits.attr,
+	&dev_attr_table_misses.attr,
+	&dev_attr_commits.attr,
+	NULL
+};
+
+static const struct attribute_group vmdk_stat_group = {
+	.name	= "stats",
+	.attrs	= vmdk_stat_attrs,
+};
+
+const struct attribute_group *vmdk_sysfs_groups[] = {
+	&vmdk_group,
+	&vmdk_stat_group,
+	NULL
+};
