@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * An image: a descriptor with its extents found, opened and locked.
+ *
+ * Names come from untrusted text.  They are opened beneath the folder of the
+ * descriptor and nowhere else, unless the caller allows a folder or a device.
+ */
+#ifndef VMDK_IMAGE_H
+#define VMDK_IMAGE_H
+
+#include <sys/types.h>
+
+#include "descriptor.h"
+#include "vmdk_format.h"
+
+struct vmdk_open_options {
+	bool write;		/* open what the descriptor says is RW for writing */
+	bool no_extents;	/* info: extents that cannot be opened are no error */
+	bool lock;		/* take the locks that qemu sees; respect .lck */
+	char **allow_paths;	/* NULL terminated, or NULL: --allow-path */
+	char **allow_devices;	/* NULL terminated, or NULL: --allow-device */
+};
+
+struct vmdk_image_extent {
+	const struct vmdk_desc_extent *desc;
+	int fd;			/* -1: ZERO, or not opened */
+	char *path;		/* for messages */
+	enum vmdk_kind kind;
+	enum vmdk_access access; /* the lesser of descriptor and caller */
+	uint64_t offset;	/* bytes */
+	uint64_t length;	/* bytes; 0: to the end of the file */
+	uint64_t file_bytes;	/* size of the file when opened */
+	uint64_t allocated;	/* st_blocks * 512 */
+	bool has_header;	/* hosted sparse: geo is valid */
+	struct vmdk_geometry geo;
+	char *open_error;	/* with no_extents: why it is not open, or NULL */
+};
+
+struct vmdk_image {
+	char *path;		/* as the user named it */
+	int desc_fd;		/* file that holds the descriptor */
+	bool embedded;		/* inside an extent */
+	uint64_t desc_offset;	/* byte of the text in desc_fd */
+	uint64_t desc_size;
+	char *text;
+	struct vmdk_descriptor desc;
+	struct vmdk_image_extent *extents;
+	size_t nr_extents;
+	uint64_t sectors;	/* capacity */
+	bool unclean;		/* some extent has its unclean flag set */
+	char *refusal;		/* with no_extents: why it cannot be attached, or NULL */
+};
+
+/*
+ * Open @path.  On failure prints one line to stderr that names file, structure,
+ * offset and fault, and returns -errno; nothing stays open or locked.
+ * -EOPNOTSUPP: a valid image of a kind that is not supported, named in the line.
+ */
+int vmdk_image_open(const char *path, const struct vmdk_open_options *opt,
+		    struct vmdk_image **image);
+void vmdk_image_close(struct vmdk_image *image);
+
+#endif

@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vmdkctl info: what a descriptor and its extents say of a disk, and, when it
+ * is attached, what the kernel says.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image.h"
+#include "vmdkctl.h"
+
+#define NO_PARENT	0xffffffffU
+
+/* ------------------------------------------------------- the whole disk */
+
+enum {
+	DISK_FILE, DISK_TYPE, DISK_CAPACITY, DISK_SECTORS, DISK_ALLOCATED,
+	DISK_CID, DISK_PARENT_CID, DISK_PARENT, DISK_LINKS, DISK_CONTENT_ID,
+	DISK_UUID, DISK_ADAPTER, DISK_GEOMETRY, DISK_BIOS_GEOMETRY,
+	DISK_HW_VERSION, DISK_TOOLS_VERSION, DISK_THIN, DISK_VERSION,
+	DISK_ENCODING, DISK_CHANGE_TRACK, DISK_EMBEDDED, DISK_UNCLEAN,
+	DISK_EXTENTS, DISK_FAULT, DISK_DEVICE, DISK_STATE, DISK_RO, DISK_AUTOCLEAR,
+	DISK_DIO, DISK_LIVE_CID, NR_DISK
+};
+
+static const struct table_column disk_columns[NR_DISK] = {
+	[DISK_FILE] = { "FILE", TABLE_STRING, false, "file" },
+	[DISK_TYPE] = { "TYPE", TABLE_STRING, false, "create type" },
+	[DISK_CAPACITY] = { "CAPACITY", TABLE_SIZE, false, "capacity" },
+	[DISK_SECTORS] = { "SECTORS", TABLE_NUMBER, false,
+			   "capacity in sectors" },
+	[DISK_ALLOCATED] = { "ALLOCATED", TABLE_SIZE, false,
+			     "allocated by the files" },
+	[DISK_CID] = { "CID", TABLE_STRING, false, "content id (CID)" },
+	[DISK_PARENT_CID] = { "PARENT-CID", TABLE_STRING, false,
+			      "content id of the parent" },
+	[DISK_PARENT] = { "PARENT", TABLE_STRING, false, "parent hint" },
+	[DISK_LINKS] = { "LINKS", TABLE_NUMBER, false, "links" },
+	[DISK_CONTENT_ID] = { "CONTENT-ID", TABLE_STRING, false,
+			      "long content id" },
+	[DISK_UUID] = { "UUID", TABLE_STRING, false, "uuid" },
+	[DISK_ADAPTER] = { "ADAPTER", TABLE_STRING, false, "adapter type" },
+	[DISK_GEOMETRY] = { "GEOMETRY", TABLE_CHS, false,
+			    "physical geometry (C/H/S)" },
+	[DISK_BIOS_GEOMETRY] = { "BIOS-GEOMETRY", TABLE_CHS, false,
+				 "BIOS geometry (C/H/S)" },
+	[DISK_HW_VERSION] = { "HW-VERSION", TABLE_STRING, false,
+			      "virtual hardware version" },
+	[DISK_TOOLS_VERSION] = { "TOOLS-VERSION", TABLE_STRING, false,
+				 "tools version" },
+	[DISK_THIN] = { "THIN", TABLE_STRING, false, "thin provisioned" },
+	[DISK_VERSION] = { "VERSION", TABLE_NUMBER, false,
+			   "descriptor version" },
+	[DISK_ENCODING] = { "ENCODING", TABLE_STRING, false,
+			    "descriptor encoding" },
+	[DISK_CHANGE_TRACK] = { "CHANGE-TRACK", TABLE_STRING, false,
+				"change tracking file" },
+	[DISK_EMBEDDED] = { "EMBEDDED", TABLE_BOOL, false,
+			    "descriptor inside an extent" },
+	[DISK_UNCLEAN] = { "UNCLEAN", TABLE_BOOL, false,
+			   "unclean flag" },
+	[DISK_EXTENTS] = { "NR-EXTENTS", TABLE_NUMBER, false,
+			   "number of extents" },
+	[DISK_FAULT] = { "FAULT", TABLE_STRING, false,
+			 "why it cannot be attached" },
+	[DISK_DEVICE] = { "DEVICE", TABLE_STRING, false, "device" },
+	[DISK_STATE] = { "STATE", TABLE_STRING, false, "state of the device" },
+	[DISK_RO] = { "RO", TABLE_BOOL, false, "device is read-only" },
+	[DISK_AUTOCLEAR] = { "AUTOCLEAR", TABLE_BOOL, false,
+			     "detached by the last close" },
+	[DISK_DIO] = { "DIO", TABLE_BOOL, false, "direct I/O to the files" },
+	[DISK_LIVE_CID] = { "LIVE-CID", TABLE_STRING, false,
+			    "content id of the device" },
+};
+
+/* -------------------------------------------------------- its extents */
+
+enum {
+	EXT_START, EXT_SECTORS, EXT_ACCESS, EXT_TYPE, EXT_NAME, EXT_OFFSET,
+	EXT_GRAIN_SIZE, EXT_ALLOCATED, EXT_COMPRESSED, EXT_ZEROED, EXT_UNCLEAN,
+	EXT_FILE, EXT_FILE_SIZE, EXT_VERSION, EXT_FLAGS, EXT_REDUNDANT,
+	EXT_FAULT, NR_EXT
+};
+
+static const struct table_column extent_columns[NR_EXT] = {
+	[EXT_START] = { "START", TABLE_NUMBER, false, "first sector" },
+	[EXT_SECTORS] = { "SECTORS", TABLE_NUMBER, false, "length in sectors" },
+	[EXT_ACCESS] = { "ACCESS", TABLE_STRING, false,
+			 "RW, RDONLY or NOACCESS, in the descriptor" },
+	[EXT_TYPE] = { "TYPE", TABLE_STRING, false, "type in the descriptor" },
+	[EXT_NAME] = { "NAME", TABLE_STRING, false, "name in the descriptor" },
+	[EXT_OFFSET] = { "OFFSET", TABLE_NUMBER, true,
+			 "byte of the file at which it begins" },
+	[EXT_GRAIN_SIZE] = { "GRAIN-SIZE", TABLE_SIZE, false,
+			     "unit of allocation" },
+	[EXT_ALLOCATED] = { "ALLOCATED", TABLE_SIZE, false,
+			    "space that the file takes" },
+	[EXT_COMPRESSED] = { "COMPRESSED", TABLE_BOOL, false,
+			     "grains are compressed" },
+	[EXT_ZEROED] = { "ZEROED", TABLE_BOOL, false,
+			 "an entry may say that a grain is zeros" },
+	[EXT_UNCLEAN] = { "UNCLEAN", TABLE_BOOL, false,
+			  "unclean flag: in use, or not closed in order" },
+	[EXT_FILE] = { "FILE", TABLE_STRING, true, "file that was found" },
+	[EXT_FILE_SIZE] = { "FILE-SIZE", TABLE_SIZE, true,
+			    "length of that file" },
+	[EXT_VERSION] = { "VERSION", TABLE_NUMBER, true, "header version" },
+	[EXT_FLAGS] = { "FLAGS", TABLE_STRING, true, "header flags" },
+	[EXT_REDUNDANT] = { "REDUNDANT", TABLE_BOOL, true,
+			    "there is a second copy of the tables" },
+	[EXT_FAULT] = { "FAULT", TABLE_STRING, true,
+			"why it could not be opened" },
+};
+
+static void print_help(void)
+{
+	fputs("Usage:\n"
+	      " vmdkctl info [options] FILE|DEVICE\n"
+	      "\n"
+	      "Show what is known of a disk.  With --output, --raw or --noheadings this is\n"
+	      "a table of one row; with --extents, a table of the extents.\n"
+	      "\n"
+	      "Options:\n"
+	      " -e, --extents           print the extents alone\n"
+	      TABLE_OPTIONS_HELP
+	      "\n"
+	      "Columns:\n", stdout);
+	table_print_columns(disk_columns, NR_DISK);
+	fputs("\nColumns with --extents:\n", stdout);
+	table_print_columns(extent_columns, NR_EXT);
+}
+
+static const char *access_name(enum vmdk_access access)
+{
+	switch (access) {
+	case VMDK_ACCESS_RW:
+		return "RW";
+	case VMDK_ACCESS_RDONLY:
+		return "RDONLY";
+	case VMDK_ACCESS_NONE:
+		break;
+	}
+	return "NOACCESS";
+}
+
+static void set_header(struct table *table, const struct vmdk_geometry *geo)
+{
+	char flags[16];
+
+	table_set_number(table, EXT_GRAIN_SIZE,
+			 (uint64_t)geo->grain_sectors << VMDK_SECTOR_SHIFT);
+	table_set_bool(table, EXT_COMPRESSED,
+		       geo->flags & VMDK_FLAG_COMPRESSED);
+	table_set_bool(table, EXT_ZEROED, geo->flags & VMDK_FLAG_ZEROED);
+	table_set_bool(table, EXT_REDUNDANT, geo->flags & VMDK_FLAG_RGD);
+	table_set_bool(table, EXT_UNCLEAN, geo->unclean);
+	table_set_number(table, EXT_VERSION, geo->version);
+	snprintf(flags, sizeof(flags), "0x%08" PRIx32, geo->flags);
+	table_set_string(table, EXT_FLAGS, flags);
+}
+
+static void add_extent(struct table *table, uint64_t start,
+		       const struct vmdk_image_extent *extent)
+{
+	table_add_row(table);
+	table_set_number(table, EXT_START, start);
+	table_set_number(table, EXT_SECTORS, extent->desc->sectors);
+	table_set_string(table, EXT_ACCESS, access_name(extent->desc->access));
+	table_set_string(table, EXT_TYPE,
+			 vmdk_extent_type_name(extent->desc->type));
+	table_set_string(table, EXT_NAME, extent->desc->name);
+	table_set_string(table, EXT_FILE, extent->path);
+	table_set_string(table, EXT_FAULT, extent->open_error);
+	if (extent->fd >= 0) {
+		table_set_number(table, EXT_OFFSET, extent->offset);
+		table_set_number(table, EXT_ALLOCATED, extent->allocated);
+		table_set_number(table, EXT_FILE_SIZE, extent->file_bytes);
+	}
+	if (extent->has_header)
+		set_header(table, &extent->geo);
+}
+
+static void add_extents(struct table *table, const struct vmdk_image *image)
+{
+	uint64_t start = 0;
+	size_t i;
+
+	for (i = 0; i < image->nr_extents; i++) {
+		add_extent(table, start, &image->extents[i]);
+		start += image->extents[i].desc->sectors;
+	}
+}
+
+static uint64_t allocated_bytes(const struct vmdk_image *image)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < image->nr_extents; i++)
+		if (image->extents[i].fd >= 0)
+			sum += image->extents[i].allocated;
+	return sum;
+}
+
+static void set_ids(struct table *table, const struct vmdk_descriptor *desc)
+{
+	char cid[16];
+
+	if (desc->has_cid) {
+		snprintf(cid, sizeof(cid), "%08" PRIx32, desc->cid);
+		table_set_string(table, DISK_CID, cid);
+	}
+	snprintf(cid, sizeof(cid), "%08" PRIx32, desc->parent_cid);
+	table_set_string(table, DISK_PARENT_CID, cid);
+	table_set_string(table, DISK_CONTENT_ID, desc->long_content_id);
+	table_set_string(table, DISK_UUID, desc->uuid);
+	table_set_string(table, DISK_PARENT, desc->parent_hint);
+	/* how long a chain is, its other links would have to say */
+	if (desc->parent_cid == NO_PARENT)
+		table_set_number(table, DISK_LINKS, 1);
+}
+
+static void set_descriptor(struct table *table,
+			   const struct vmdk_descriptor *desc)
+{
+	table_set_string(table, DISK_TYPE, desc->create_type);
+	set_ids(table, desc);
+	table_set_string(table, DISK_ADAPTER, desc->adapter_type);
+	table_set_chs(table, DISK_GEOMETRY, &desc->physical);
+	table_set_chs(table, DISK_BIOS_GEOMETRY, &desc->bios);
+	table_set_string(table, DISK_HW_VERSION, desc->hw_version);
+	table_set_string(table, DISK_TOOLS_VERSION, desc->tools_version);
+	table_set_string(table, DISK_THIN, desc->thin_provisioned);
+	table_set_number(table, DISK_VERSION, desc->version);
+	table_set_string(table, DISK_ENCODING, desc->encoding);
+	table_set_string(table, DISK_CHANGE_TRACK, desc->change_track);
+}
+
+static void set_image(struct table *table, const struct vmdk_image *image)
+{
+	table_set_string(table, DISK_FILE, image->path);
+	table_set_number(table, DISK_CAPACITY,
+			 image->sectors << VMDK_SECTOR_SHIFT);
+	table_set_number(table, DISK_SECTORS, image->sectors);
+	table_set_number(table, DISK_ALLOCATED, allocated_bytes(image));
+	table_set_bool(table, DISK_EMBEDDED, image->embedded);
+	table_set_bool(table, DISK_UNCLEAN, image->unclean);
+	table_set_number(table, DISK_EXTENTS, image->nr_extents);
+	table_set_string(table, DISK_FAULT, image->refusal);
+	set_descriptor(table, &image->desc);
+}
+
+static const struct {
+	size_t column;
+	const char *attribute;
+} live[] = {
+	{ DISK_STATE, "vmdk/state" },
+	{ DISK_LIVE_CID, "vmdk/cid" },
+	{ DISK_RO, "vmdk/read_only" },
+	{ DISK_AUTOCLEAR, "vmdk/autoclear" },
+	{ DISK_DIO, "vmdk/direct_io" },
+	{ DISK_LINKS, "vmdk/links" },
+};
+
+static void set_live(struct table *table, unsigned int disk)
+{
+	char value[SYSFS_VALUE_MAX], *node;
+	uint64_t number;
+	size_t i;
+
+	node = vmdkctl_format("/dev/vmdk%u", disk);
+	table_set_string(table, DISK_DEVICE, node);
+	free(node);
+	for (i = 0; i < ARRAY_SIZE(live); i++) {
+		if (disk_columns[live[i].column].type == TABLE_STRING) {
+			if (!sysfs_read(disk, live[i].attribute, value))
+				table_set_string(table, live[i].column, value);
+		} else if (!sysfs_read_number(disk, live[i].attribute,
+					      &number)) {
+			table_set_number(table, live[i].column, number);
+		}
+	}
+}
+
+static int print_tables(struct table *disk, struct table *extents,
+			const struct table_options *opt)
+{
+	struct json_object *object;
+
+	if (opt->json) {
+		object = table_row_json(disk, 0);
+		/* without --output, all that is known is in one object */
+		if (!opt->output)
+			json_object_object_add(object, "extents",
+					       table_json(extents));
+		return table_print_json(object);
+	}
+	if (opt->output || opt->noheadings || opt->raw)
+		return table_print(disk);
+	if (table_print_vertical(disk))
+		return -1;
+	putchar('\n');
+	return table_print(extents);
+}
+
+static bool has_faulty_extent(const struct vmdk_image *image)
+{
+	size_t i;
+
+	for (i = 0; i < image->nr_extents; i++)
+		if (image->extents[i].open_error)
+			return true;
+	return false;
+}
+
+static int print_extents(struct table *extents, const struct table_options *opt)
+{
+	return opt->json ? table_print_json(table_json(extents)) :
+			   table_print(extents);
+}
+
+/* @disk: negative when it is not attached */
+static int show_image(const struct vmdk_image *image, int64_t disk,
+		      const struct table_options *opt, struct table *extents)
+{
+	struct table *about = table_new(disk_columns, NR_DISK, opt);
+	int ret;
+
+	if (!about)
+		return -1;
+	table_add_row(about);
+	set_image(about, image);
+	if (disk >= 0)
+		set_live(about, disk);
+	ret = print_tables(about, extents, opt);
+	table_free(about);
+	return ret;
+}
+
+static int show(const struct vmdk_image *image, int64_t disk,
+		bool extents_only, const struct table_options *opt)
+{
+	struct table_options extent_opt = *opt;
+	struct table *extents;
+	int ret;
+
+	/* --output is about one of the two tables */
+	if (!extents_only)
+		extent_opt.output = NULL;
+	if (!extent_opt.output && !opt->json && has_faulty_extent(image))
+		extent_opt.output = "+FAULT";
+	extents = table_new(extent_columns, NR_EXT, &extent_opt);
+	if (!extents)
+		return STATUS_FAILED;
+	add_extents(extents, image);
+	ret = extents_only ? print_extents(extents, opt) :
+			     show_image(image, disk, opt, extents);
+	table_free(extents);
+	return ret ? STATUS_FAILED : STATUS_OK;
+}
+
+static int show_file(const char *path, int64_t disk, bool extents_only,
+		     const struct table_options *opt)
+{
+	const struct vmdk_open_options open = { .no_extents = true };
+	struct vmdk_image *image;
+	int status;
+
+	if (vmdk_image_open(path, &open, &image))
+		return STATUS_FAILED;
+	status = show(image, disk, extents_only, opt);
+	vmdk_image_close(image);
+	return status;
+}
+
+static int show_disk(unsigned int disk, bool extents_only,
+		     const struct table_options *opt)
+{
+	char path[SYSFS_VALUE_MAX];
+	int ret;
+
+	ret = sysfs_read(disk, "vmdk/backing_file", path);
+	if (ret) {
+		vmdkctl_error("/sys/block/vmdk%u/vmdk/backing_file: %s", disk,
+			      strerror(-ret));
+		return STATUS_UNKNOWN;
+	}
+	return show_file(path, disk, extents_only, opt);
+}
+
+/* A file may be attached, even more than once: the first one is shown. */
+static int64_t find_disk(const char *path)
+{
+	unsigned int *disks;
+	int64_t disk = -1;
+	size_t nr;
+
+	if (!sysfs_disks_of_file(path, &disks, &nr) && nr)
+		disk = disks[0];
+	free(disks);
+	return disk;
+}
+
+static int info(const char *arg, bool extents_only,
+		const struct table_options *opt)
+{
+	unsigned int disk;
+
+	switch (sysfs_device(arg, &disk)) {
+	case 0:
+		return show_disk(disk, extents_only, opt);
+	case -ENOTBLK:
+		return show_file(arg, find_disk(arg), extents_only, opt);
+	case -EINVAL:
+		vmdkctl_error("%s: a partition; the disk is /dev/vmdk%u", arg,
+			      disk);
+		return STATUS_FAILED;
+	default:
+		vmdkctl_error("%s: not attached", arg);
+		return STATUS_FAILED;
+	}
+}
+
+int verb_info(int argc, char **argv)
+{
+	static const struct option extents = { "extents", no_argument, NULL, 'e' };
+	struct table_options opt = { 0 };
+	bool extents_only = false;
+	int c;
+
+	while ((c = table_getopt(argc, argv, &extents, &opt)) == 'e')
+		extents_only = true;
+	if (c == 'h') {
+		print_help();
+		return STATUS_OK;
+	}
+	if (c != -1)
+		return vmdkctl_usage("info");
+	if (optind != argc - 1) {
+		vmdkctl_error(optind == argc ? "a file or device is needed" :
+			      "one file or device at a time");
+		return vmdkctl_usage("info");
+	}
+	return info(argv[optind], extents_only, &opt);
+}
