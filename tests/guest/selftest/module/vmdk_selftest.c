@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Stands in for the module where the test bed itself is tested: it leaks. */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+static struct kmem_cache *cache;
+
+/* Not during init: that code is gone before anybody looks for leaks. */
+static int leak_set(const char *what, const struct kernel_param *kp)
+{
+	void *p = NULL;
+
+	if (sysfs_streq(what, "kmalloc"))
+		p = kmalloc(100, GFP_KERNEL);
+	else if (sysfs_streq(what, "vmalloc"))
+		p = vmalloc(100000);
+	else if (sysfs_streq(what, "cache"))
+		p = kmem_cache_alloc(cache, GFP_KERNEL);
+	else if (sysfs_streq(what, "reference"))
+		p = try_module_get(THIS_MODULE) ? cache : NULL;
+	return p ? 0 : -EINVAL;
+}
+
+static const struct kernel_param_ops leak_ops = { .set = leak_set };
+module_param_cb(leak, &leak_ops, NULL, 0200);
+MODULE_PARM_DESC(leak, "what to leak: kmalloc, vmalloc, cache, reference");
+
+static int __init selftest_init(void)
+{
+	cache = kmem_cache_create("vmdk_selftest", 72, 0, 0, NULL);
+	return cache ? 0 : -ENOMEM;
+}
+
+static void __exit selftest_exit(void)
+{
+	kmem_cache_destroy(cache);
+}
+
+module_init(selftest_init);
+module_exit(selftest_exit);
+MODULE_DESCRIPTION("vmdk test bed's self-test");
+MODULE_LICENSE("GPL");
