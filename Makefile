@@ -3,9 +3,90 @@
 
 VMDK_VERSION := $(shell sed -n 's/.*VMDK_VERSION "\(.*\)"/\1/p' include/vmdk_version.h)
 CFLAGS ?= -O2 -g -Wall -Wextra
+PREFIX ?= /usr
+DESTDIR ?=
+KVER ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(KVER)/build
+MODULE_BUILD := build/module/host-$(KVER)
+TEST_KERNELS := 6.1 6.12 7.2
 
 all: build/tools/vmdkctl
 
 include tools/tools.mk
+include tests/unit/unit.mk
+-include tests/tools/tools.mk
 
-.PHONY: all
+help:
+	@echo "make demo       see it work in a throw-away virtual machine"
+	@echo "make test       run all tests; the last line counts them"
+	@echo "make            build vmdkctl"
+	@echo "make module     build vmdk.ko for the running kernel, or KVER=..."
+	@echo "make install    install both, with manual pages, udev rule, completion"
+	@echo "make uninstall  remove them"
+	@echo "make sign       sign vmdk.ko for Secure Boot: KEY=... CERT=..."
+	@echo "make clean      remove build/, but for the guests' kernels"
+
+# ------------------------------------------------------------- build, install
+
+# Built in a folder of links, so that kernels do not meet and the tree is clean.
+module:
+	mkdir -p $(MODULE_BUILD)
+	cp -rsf $(addprefix $(CURDIR)/,Kbuild $(wildcard *.c *.h) include compat) \
+		$(MODULE_BUILD)/
+	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(MODULE_BUILD) modules
+
+sign:
+	$(KDIR)/scripts/sign-file sha256 $(KEY) $(CERT) $(MODULE_BUILD)/vmdk.ko
+
+deps:
+	tests/guest/deps build
+	[ -d $(KDIR) ] || apt-get install -y linux-headers-$(KVER)
+
+install: deps
+	$(MAKE) all module
+	install -D -m 755 build/tools/vmdkctl $(DESTDIR)$(PREFIX)/sbin/vmdkctl
+	install -D -m 644 $(MODULE_BUILD)/vmdk.ko \
+		$(DESTDIR)/lib/modules/$(KVER)/updates/vmdk.ko
+	install -D -m 644 include/vmdk_ioctl.h $(DESTDIR)$(PREFIX)/include/linux/vmdk.h
+	install -D -m 644 tools/man/vmdkctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/vmdkctl.8
+	install -D -m 644 tools/man/vmdk.4 $(DESTDIR)$(PREFIX)/share/man/man4/vmdk.4
+	install -D -m 644 tools/completion/vmdkctl \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/vmdkctl
+	install -D -m 644 tools/udev/61-vmdk.rules $(DESTDIR)/lib/udev/rules.d/61-vmdk.rules
+	install -D -m 644 tools/systemd/vmdk@.service \
+		$(DESTDIR)/lib/systemd/system/vmdk@.service
+	[ -n "$(DESTDIR)" ] || depmod $(KVER)
+	[ -n "$(DESTDIR)" ] || ! command -v udevadm >/dev/null || udevadm control --reload || true
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/vmdkctl \
+		$(DESTDIR)/lib/modules/$(KVER)/updates/vmdk.ko \
+		$(DESTDIR)$(PREFIX)/include/linux/vmdk.h \
+		$(DESTDIR)$(PREFIX)/share/man/man8/vmdkctl.8 \
+		$(DESTDIR)$(PREFIX)/share/man/man4/vmdk.4 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/vmdkctl \
+		$(DESTDIR)/lib/udev/rules.d/61-vmdk.rules \
+		$(DESTDIR)/lib/systemd/system/vmdk@.service
+	[ -n "$(DESTDIR)" ] || depmod $(KVER)
+
+# ----------------------------------------------------------------------- tests
+
+test:
+	tests/guest/deps
+	tests/all
+
+demo:
+	tests/guest/deps build guest demo
+	tests/demo
+
+kernels:
+	tests/guest/deps build guest
+	tests/guest/prepare $(TEST_KERNELS)
+
+unit: $(UNIT_TESTS)
+
+clean:
+	rm -rf build/tools build/tests build/unit build/module build/guest \
+		build/test-results
+
+.PHONY: all help module sign deps install uninstall test demo kernels unit clean

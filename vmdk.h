@@ -35,6 +35,7 @@
 #include <linux/list.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/percpu-refcount.h>
 #include <linux/shrinker.h>
 #include <linux/spinlock.h>
@@ -253,10 +254,14 @@ struct vmdk_chain_patch {
 enum vmdk_stat {
 	VMDK_STAT_ALLOCATED,	/* grains published */
 	VMDK_STAT_FREED,	/* grains given up by discard and write zeroes */
-	VMDK_STAT_GT_HIT,	/* grain table found in memory by a writer */
+	VMDK_STAT_GT_HIT,	/* grain table found in memory */
 	VMDK_STAT_GT_MISS,	/* grain table read from the file */
 	VMDK_STAT_COMMITS,	/* commits that wrote a table */
 	VMDK_NR_STATS
+};
+
+struct vmdk_stats {
+	u64 count[VMDK_NR_STATS];
 };
 
 /**
@@ -306,7 +311,7 @@ struct vmdk_pins {
  * @pins: of I/O on grains
  * @runs: I  reserve of runs, so that I/O makes progress without memory
  * @shrinker: I  gives tables back
- * @stats: A
+ * @stats: A  per CPU, so that counting shares no cache line
  */
 struct vmdk_chain {
 	char name[DISK_NAME_LEN];
@@ -326,8 +331,8 @@ struct vmdk_chain {
 	int error;
 	bool damaged;
 	bool begun;
-	struct mutex begin_mutex;
-	struct mutex commit_mutex;
+	struct mutex begin_mutex;	/* one writer renews the content id */
+	struct mutex commit_mutex;	/* one commit at a time */
 	struct delayed_work commit_work;
 	struct work_struct reclaim_work;
 	struct workqueue_struct *wq;
@@ -336,7 +341,7 @@ struct vmdk_chain {
 	struct vmdk_pins pins;
 	mempool_t runs;
 	struct shrinker *shrinker;
-	atomic64_t stats[VMDK_NR_STATS];
+	struct vmdk_stats __percpu *stats;
 };
 
 struct vmdk_config;
@@ -349,12 +354,13 @@ int vmdk_chain_close(struct vmdk_chain *chain);
 void vmdk_chain_submit(struct vmdk_io *io);
 void vmdk_chain_zero(struct vmdk_io *io);
 int vmdk_chain_flush(struct vmdk_chain *chain);
+u64 vmdk_chain_stat(const struct vmdk_chain *chain, enum vmdk_stat stat);
 void vmdk_chain_fail(struct vmdk_chain *chain, int error);
 
 static inline void vmdk_count(struct vmdk_chain *chain, enum vmdk_stat stat,
 			      u32 n)
 {
-	atomic64_add(n, &chain->stats[stat]);
+	this_cpu_add(chain->stats->count[stat], n);
 }
 
 /* ---------------------------------------------------------- vmdk_sparse.c */
@@ -446,11 +452,11 @@ struct vmdk_sparse {
 	u32 nr_late_tables;
 	struct vmdk_gt __rcu **tables;
 	bool marked;
-	struct mutex mark_mutex;
-	struct mutex load_mutex;
-	struct mutex extend_mutex;
+	struct mutex mark_mutex;	/* one writer sets the unclean flag */
+	struct mutex load_mutex;	/* one table is loaded at a time */
+	struct mutex extend_mutex;	/* one writer makes the file grow */
 	u64 end;
-	spinlock_t lock;
+	spinlock_t lock;		/* entries, lists and the cursor */
 	struct list_head lru;
 	unsigned long nr_tables;
 	struct list_head dirty;
@@ -564,6 +570,7 @@ struct vmdk_queue;
  * @wq: I  all work of the disk
  * @backing: I  the file that the user named
  * @create_type: I
+ * @nr_links: I
  * @autoclear: L (disk->open_mutex)  detach after the last close
  * @armed: L (disk->open_mutex)  it was held, so that the last close counts
  * @life: L (disk->open_mutex)  also read without, for sysfs
@@ -581,10 +588,11 @@ struct vmdk_disk {
 	struct workqueue_struct *wq;
 	struct file *backing;
 	char create_type[VMDK_TYPE_SIZE];
+	u32 nr_links;
 	bool autoclear;
 	bool armed;
 	enum vmdk_life life;
-	spinlock_t meta_lock;
+	spinlock_t meta_lock;		/* protects meta */
 	struct list_head meta;
 	struct work_struct meta_work;
 	struct work_struct detach_work;

@@ -37,7 +37,7 @@
  */
 struct vmdk_queue {
 	struct vmdk_disk *disk;
-	spinlock_t lock;
+	spinlock_t lock;		/* protects list */
 	struct list_head list;
 	struct work_struct work;
 };
@@ -583,6 +583,7 @@ static struct vmdk_disk *vmdk_disk_alloc(const struct vmdk_attach *attach)
 	}
 	strscpy(disk->create_type, attach->create_type,
 		sizeof(disk->create_type));
+	disk->nr_links = attach->nr_links;
 	disk->autoclear = attach->flags & VMDK_ATTACH_AUTOCLEAR;
 	spin_lock_init(&disk->meta_lock);
 	INIT_LIST_HEAD(&disk->meta);

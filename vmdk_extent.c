@@ -376,6 +376,21 @@ void vmdk_chain_fail(struct vmdk_chain *chain, int error)
 		       chain->name, error);
 }
 
+/**
+ * vmdk_chain_stat - a counter, summed over the CPUs
+ * @chain: the chain
+ * @stat: which
+ */
+u64 vmdk_chain_stat(const struct vmdk_chain *chain, enum vmdk_stat stat)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += per_cpu_ptr(chain->stats, cpu)->count[stat];
+	return sum;
+}
+
 /* --------------------------------------------------------- open and close */
 
 static int vmdk_flat_open(struct vmdk_extent *ext,
@@ -506,6 +521,18 @@ static int vmdk_chain_open_patches(struct vmdk_chain *chain,
 	return ret;
 }
 
+static int vmdk_chain_alloc(struct vmdk_chain *chain)
+{
+	int ret;
+
+	chain->stats = alloc_percpu(struct vmdk_stats);
+	if (!chain->stats)
+		return -ENOMEM;
+	ret = mempool_init_kmalloc_pool(&chain->runs, VMDK_RUN_RESERVE,
+					sizeof(struct vmdk_run));
+	return ret ?: vmdk_pins_init(&chain->pins);
+}
+
 static void vmdk_chain_init(struct vmdk_chain *chain,
 			    const struct vmdk_config *config, const char *name,
 			    struct workqueue_struct *wq)
@@ -541,6 +568,7 @@ static void vmdk_chain_free(struct vmdk_chain *chain)
 	vmdk_batch_free(chain);
 	vmdk_pins_exit(&chain->pins);
 	mempool_exit(&chain->runs);
+	free_percpu(chain->stats);
 	kvfree(chain->extents);
 	kfree(chain);
 }
@@ -567,10 +595,7 @@ struct vmdk_chain *vmdk_chain_open(const struct vmdk_config *config,
 	if (!chain)
 		return ERR_PTR(-ENOMEM);
 	vmdk_chain_init(chain, config, name, wq);
-	ret = mempool_init_kmalloc_pool(&chain->runs, VMDK_RUN_RESERVE,
-					sizeof(struct vmdk_run));
-	if (!ret)
-		ret = vmdk_pins_init(&chain->pins);
+	ret = vmdk_chain_alloc(chain);
 	if (!ret)
 		ret = vmdk_chain_open_extents(chain, config, fault,
 					      fault_extent);

@@ -93,12 +93,13 @@ static int check_compression(const struct vmdk_sparse_header *h,
 	u32 flags = le32_to_cpu(h->flags);
 	u16 algorithm = le16_to_cpu(h->compress);
 	bool compressed = flags & VMDK_FLAG_COMPRESSED;
+	bool deflate = algorithm == VMDK_COMPRESS_DEFLATE;
 
 	if (algorithm > VMDK_COMPRESS_DEFLATE)
 		return vmdk_fault_set(fault, FIELD(compress),
 				      "header: compression algorithm is %u, expected 0 or 1",
 				      algorithm);
-	if (compressed != (algorithm == VMDK_COMPRESS_DEFLATE))
+	if (compressed != deflate)
 		return vmdk_fault_set(fault, FIELD(compress),
 				      "header: compression algorithm is %u, but flags are 0x%08x",
 				      algorithm, flags);

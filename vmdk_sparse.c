@@ -109,6 +109,7 @@ static int vmdk_sparse_map(struct vmdk_extent *ext, u64 sector, u32 nr,
 	}
 	if (!READ_ONCE(gt->used))
 		WRITE_ONCE(gt->used, true);
+	vmdk_count(sparse->chain, VMDK_STAT_GT_HIT, 1);
 	ret = vmdk_map_entry(sparse, gt, sector, nr, map);
 	rcu_read_unlock();
 	return ret;
@@ -195,7 +196,7 @@ static int vmdk_zero_in_place(struct vmdk_extent *ext, u64 sector, u32 *nr,
 
 /*
  * Whole grains are freed, unless the caller wants them to stay allocated.  A
- * discard leaves parts of grains alone; a write of zeroes zeroes them in place.
+ * discard leaves parts of grains alone; a write of zeroes clears them in place.
  */
 static int vmdk_sparse_zero(struct vmdk_extent *ext, u64 sector, u32 *nr,
 			    struct vmdk_io *io)
@@ -253,7 +254,8 @@ static int vmdk_read_header(struct vmdk_sparse *sparse, u64 file_bytes,
 	int ret;
 
 	if (file_bytes < sizeof(sparse->header))
-		return vmdk_fault_set(fault, 0, "header: the file has %llu bytes, expected %zu at least",
+		return vmdk_fault_set(fault, 0,
+				      "header: the file has %llu bytes, expected %zu at least",
 				      file_bytes, sizeof(sparse->header));
 	ret = vmdk_file_read(sparse->file, &sparse->header,
 			     sizeof(sparse->header), sparse->base);
@@ -275,7 +277,9 @@ static int vmdk_check_extent(const struct vmdk_sparse *sparse,
 			       "header: compressed grains are not supported yet");
 		return -EOPNOTSUPP;
 	}
-	if (geo->capacity != ext->sectors)
+	/* VirtualBox rounds the header's up to a grain. */
+	if (geo->capacity != ext->sectors &&
+	    geo->capacity != round_up(ext->sectors, (u64)geo->grain_sectors))
 		return vmdk_fault_set(fault, offsetof(struct vmdk_sparse_header, capacity),
 				      "header: capacity is %llu sectors, the descriptor says %llu",
 				      geo->capacity, ext->sectors);

@@ -63,6 +63,7 @@ static ssize_t _name##_show(struct device *dev,				\
 static DEVICE_ATTR_RO(_name)
 
 VMDK_ATTR(cid, "%08x", READ_ONCE(disk->chain->cid));
+VMDK_ATTR(links, "%u", disk->nr_links);
 VMDK_ATTR(parent_cid, "%08x", disk->chain->parent_cid);
 VMDK_ATTR(grain_size, "%u", disk->chain->grain_bytes);
 VMDK_ATTR(read_only, "%d", !disk->chain->writable);
@@ -74,6 +75,7 @@ static struct attribute *vmdk_attrs[] = {
 	&dev_attr_create_type.attr,
 	&dev_attr_cid.attr,
 	&dev_attr_parent_cid.attr,
+	&dev_attr_links.attr,
 	&dev_attr_grain_size.attr,
 	&dev_attr_read_only.attr,
 	&dev_attr_autoclear.attr,
@@ -88,7 +90,7 @@ static const struct attribute_group vmdk_group = {
 };
 
 #define VMDK_STAT_ATTR(_name, _stat)					\
-	VMDK_ATTR(_name, "%lld", atomic64_read(&disk->chain->stats[_stat]))
+	VMDK_ATTR(_name, "%llu", vmdk_chain_stat(disk->chain, _stat))
 
 VMDK_STAT_ATTR(grains_allocated, VMDK_STAT_ALLOCATED);
 VMDK_STAT_ATTR(grains_freed, VMDK_STAT_FREED);

@@ -248,6 +248,7 @@ static int describe_lone_extent(struct vmdk_opener *o,
 static int read_embedded(struct vmdk_opener *o)
 {
 	struct vmdk_geometry geo;
+	char first = 0;
 	int ret;
 
 	o->self = true;
@@ -255,7 +256,13 @@ static int read_embedded(struct vmdk_opener *o)
 	ret = vmdk_decode_header(o, o->path, &o->header, o->st.st_size, &geo);
 	if (ret)
 		return ret;
-	if (!geo.desc)
+	if (geo.desc && geo.desc_sectors)
+		ret = read_at(o, o->img->desc_fd, o->path, &first, 1,
+			      geo.desc << VMDK_SECTOR_SHIFT);
+	if (ret)
+		return ret;
+	/* qemu keeps room for a text in the pieces of a split disk, too */
+	if (!geo.desc || (geo.desc_sectors && !first))
 		return describe_lone_extent(o, &geo);
 	if (!geo.desc_sectors)
 		return vmdk_refuse(&o->why, -EINVAL,
