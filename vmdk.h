@@ -67,7 +67,9 @@ enum vmdk_role {
  * @writable: I
  * @direct: I  data goes around the page cache where its alignment allows
  * @dio_mask: I  what position and length must be aligned to for that, less one
- * @dirty: A  something was written since the last sync
+ * @dirty: A  something was written since the last sync began
+ * @sync_mutex: one sync at a time: whoever finds nothing dirty has waited for it
+ * @sync_error: L (sync_mutex)  a sync has failed, and so does every later one
  * @node: L (vmdk_file.c)  in the table of claimed files
  */
 struct vmdk_file {
@@ -78,6 +80,8 @@ struct vmdk_file {
 	bool direct;
 	unsigned int dio_mask;
 	bool dirty;
+	struct mutex sync_mutex;	/* one sync at a time */
+	int sync_error;
 	struct hlist_node node;
 };
 

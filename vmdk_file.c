@@ -141,6 +141,7 @@ struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
 	vf->owner = owner;
 	vf->role = role;
 	vf->writable = writable;
+	mutex_init(&vf->sync_mutex);
 	ret = -EBADF;
 	vf->file = fget(fd);
 	if (!vf->file)
@@ -358,9 +359,16 @@ int vmdk_file_resize(struct vmdk_file *vf, loff_t size)
  */
 int vmdk_file_sync(struct vmdk_file *vf)
 {
-	if (!vf->writable || !xchg(&vf->dirty, false))
+	int ret;
+
+	if (!vf->writable)
 		return 0;
-	return vfs_fsync(vf->file, 1);
+	mutex_lock(&vf->sync_mutex);
+	if (!vf->sync_error && xchg(&vf->dirty, false))
+		vf->sync_error = vfs_fsync(vf->file, 1);
+	ret = vf->sync_error;
+	mutex_unlock(&vf->sync_mutex);
+	return ret;
 }
 
 /* The last of submitter and file system hands the run over. */
