@@ -5,9 +5,9 @@
  *	vmdk_blk.c	request -> vmdk_io, worker, completion
  *	vmdk_extent.c	vmdk_io -> runs: which extent, what lies there
  *	vmdk_sparse.c	hosted sparse extent: header, directories, mapping
- *	vmdk_gt.c	  its grain tables in memory
- *	vmdk_alloc.c	  its grains: claim, publish, free
  *	vmdk_commit.c	  its tables back to disk, in crash-safe order
+ *	vmdk_alloc.c	  its grains: claim, publish, free
+ *	vmdk_gt.c	  its grain tables in memory
  *	vmdk_file.c	run -> bytes of a struct file
  *
  * and beside it vmdk_ctl.c (the control device) and vmdk_sysfs.c.  Calls go
@@ -15,9 +15,10 @@
  *
  * Lock order, outermost first:
  *
- *	disks_lock (vmdk_blk.c)
- *	  chain->begin_mutex, chain->commit_mutex
+ *	disks_lock (vmdk_blk.c); gendisk->open_mutex, not under disks_lock
+ *	  chain->begin_mutex, chain->commit_mutex, chain->reclaim_mutex
  *	    sparse->mark_mutex, sparse->load_mutex, sparse->extend_mutex
+ *	      file->sync_mutex
  *	      sparse->lock (spinlock, irq-safe: grains are published where
  *			    the file system completes their I/O)
  *
@@ -37,10 +38,12 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/percpu-refcount.h>
+#include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/spinlock.h>
 #include <linux/uio.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 #include "compat/compat.h"
 #include "vmdk_format.h"
@@ -61,29 +64,33 @@ enum vmdk_role {
 
 /**
  * struct vmdk_file - a file that a disk lies in
- * @file: I  holds a reference
+ * @file: I  our own open file, with flags that nobody else can change
+ * @theirs: I  the one that was handed in: what is locked by it stays locked
  * @owner: I  the chain that claimed it
  * @role: I
  * @writable: I
  * @direct: I  data goes around the page cache where its alignment allows
  * @dio_mask: I  what position and length must be aligned to for that, less one
- * @dirty: A  something was written since the last sync began
+ * @flags: A  VMDK_FILE_DIRTY: something was written since the last sync began
  * @sync_mutex: one sync at a time: whoever finds nothing dirty has waited for it
  * @sync_error: L (sync_mutex)  a sync has failed, and so does every later one
  * @node: L (vmdk_file.c)  in the table of claimed files
  */
 struct vmdk_file {
 	struct file *file;
+	struct file *theirs;
 	const struct vmdk_chain *owner;
 	enum vmdk_role role;
 	bool writable;
 	bool direct;
 	unsigned int dio_mask;
-	bool dirty;
+	unsigned long flags;
 	struct mutex sync_mutex;	/* one sync at a time */
 	int sync_error;
 	struct hlist_node node;
 };
+
+#define VMDK_FILE_DIRTY		0	/* bit number in vmdk_file.flags */
 
 struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
 				enum vmdk_role role,
@@ -98,8 +105,8 @@ int vmdk_file_zero(struct vmdk_file *vf, loff_t pos, loff_t len, bool unmap);
 int vmdk_file_punch(struct vmdk_file *vf, loff_t pos, loff_t len);
 int vmdk_file_resize(struct vmdk_file *vf, loff_t size);
 int vmdk_file_sync(struct vmdk_file *vf);
-bool vmdk_file_can_punch(const struct vmdk_file *vf);
 unsigned int vmdk_file_block_size(const struct vmdk_file *vf);
+unsigned int vmdk_file_hole_size(const struct vmdk_file *vf);
 
 /* ---------------------------------------------------------- vmdk_extent.c */
 
@@ -179,11 +186,12 @@ void vmdk_file_submit(struct vmdk_run *run, bool write);
  * @unmap: for WRITE_ZEROES: space may be given back
  * @sector: first sector that is not on its way yet
  * @left: sectors from there to the end
- * @iter: their memory
+ * @iter: their memory, or the next piece of it
  * @refs: A  runs on their way, and one for whoever submits
  * @error: A  the first error
  * @node: in a list of the owner, or of those who wait for a grain
  * @wait_grain: L (sparse->lock)  the grain that it waits for
+ * @refill: @iter is used up, and there is more: set it
  * @resume: continue after that wait; from any context
  * @done: it is over; from any context
  * @run: the first run; more come from a mempool
@@ -201,6 +209,7 @@ struct vmdk_io {
 	struct iov_iter iter;
 	struct list_head node;
 	u64 wait_grain;
+	void (*refill)(struct vmdk_io *io);
 	void (*resume)(struct vmdk_io *io);
 	void (*done)(struct vmdk_io *io);
 	struct vmdk_run run;
@@ -296,7 +305,8 @@ struct vmdk_pins {
  * @direct: I
  * @grain_bytes: I  largest grain of a sparse extent; 0: there is none
  * @block_size: I  largest block size of a backing file
- * @can_discard: I  a discard has an effect
+ * @gd_entries: I  directory entries of all extents: their memory is limited
+ * @discard_bytes: I  what a discard frees at least; 0: it frees nothing
  * @patches: I  of the descriptor, before the first write
  * @nr_patches: I
  * @cid: A  content id
@@ -307,13 +317,16 @@ struct vmdk_pins {
  * @begun: A  the content id was renewed
  * @begin_mutex: serialises that
  * @commit_mutex: one commit at a time
+ * @reclaim_mutex: one reclaim at a time
  * @commit_work: the commit in the background
  * @reclaim_work: punches what a commit has freed
  * @wq: I  for all work of the disk
  * @batch: L (commit_mutex)  records of a commit; NULL without sparse extents
  * @dirty_sectors: A  table sectors that wait for a commit
+ * @nr_freed: A  struct vmdk_freed that are not in a pool
  * @pins: of I/O on grains
  * @runs: I  reserve of runs, so that I/O makes progress without memory
+ * @gts: I  reserve of tables, for the same
  * @shrinker: I  gives tables back
  * @stats: A  per CPU, so that counting shares no cache line
  */
@@ -326,7 +339,8 @@ struct vmdk_chain {
 	bool direct;
 	u32 grain_bytes;
 	u32 block_size;
-	bool can_discard;
+	u32 gd_entries;
+	u32 discard_bytes;
 	struct vmdk_chain_patch patches[VMDK_MAX_PATCHES];
 	u32 nr_patches;
 	u32 cid;
@@ -337,13 +351,16 @@ struct vmdk_chain {
 	bool begun;
 	struct mutex begin_mutex;	/* one writer renews the content id */
 	struct mutex commit_mutex;	/* one commit at a time */
+	struct mutex reclaim_mutex;	/* one reclaim at a time */
 	struct delayed_work commit_work;
 	struct work_struct reclaim_work;
 	struct workqueue_struct *wq;
 	struct vmdk_batch *batch;
 	atomic_t dirty_sectors;
+	atomic_t nr_freed;
 	struct vmdk_pins pins;
 	mempool_t runs;
+	mempool_t gts;
 	struct shrinker *shrinker;
 	struct vmdk_stats __percpu *stats;
 };
@@ -354,17 +371,56 @@ struct vmdk_chain *vmdk_chain_open(const struct vmdk_config *config,
 				   const char *name,
 				   struct workqueue_struct *wq,
 				   struct vmdk_fault *fault, u32 *fault_extent);
-int vmdk_chain_close(struct vmdk_chain *chain);
+int vmdk_chain_finish(struct vmdk_chain *chain);
+void vmdk_chain_free(struct vmdk_chain *chain);
 void vmdk_chain_submit(struct vmdk_io *io);
 void vmdk_chain_zero(struct vmdk_io *io);
 int vmdk_chain_flush(struct vmdk_chain *chain);
 u64 vmdk_chain_stat(const struct vmdk_chain *chain, enum vmdk_stat stat);
-void vmdk_chain_fail(struct vmdk_chain *chain, int error);
+
+/*
+ * A sync has failed: write nothing any more.  Linux forgets that the pages were
+ * dirty, so a second sync that succeeds would prove nothing.  Only detach helps.
+ */
+static inline void vmdk_chain_fail(struct vmdk_chain *chain, int error)
+{
+	if (!cmpxchg(&chain->error, 0, -EIO))
+		pr_err("%s: sync of the image failed (%d): the disk takes no more writes\n",
+		       chain->name, error);
+}
+
+/* In our workers: nothing below may wait for I/O on this very disk. */
+static inline unsigned int vmdk_enter_io(void)
+{
+	current->flags |= PF_LOCAL_THROTTLE;
+	return memalloc_noio_save();
+}
+
+static inline void vmdk_leave_io(unsigned int noio)
+{
+	memalloc_noio_restore(noio);
+	current->flags &= ~PF_LOCAL_THROTTLE;
+}
 
 static inline void vmdk_count(struct vmdk_chain *chain, enum vmdk_stat stat,
 			      u32 n)
 {
 	this_cpu_add(chain->stats->count[stat], n);
+}
+
+/* Have a commit in the background, soon or now.  From any context. */
+static inline void vmdk_commit_later(struct vmdk_chain *chain, bool now)
+{
+	if (now)
+		mod_delayed_work(chain->wq, &chain->commit_work, 0);
+	else
+		queue_delayed_work(chain->wq, &chain->commit_work, 5 * HZ);
+}
+
+/* Have freed grains punched in the background.  From any context. */
+static inline void vmdk_reclaim_later(struct vmdk_chain *chain)
+{
+	queue_work(chain->wq, &chain->reclaim_work);
 }
 
 /* ---------------------------------------------------------- vmdk_sparse.c */
@@ -376,7 +432,8 @@ static inline void vmdk_count(struct vmdk_chain *chain, enum vmdk_stat stat,
 
 /**
  * struct vmdk_gt - a grain table in memory
- * @lru: L (sparse->lock)  least recently loaded first
+ * @pool: I  where its memory goes back to
+ * @lru: L (sparse->lock)  those that the shrinker looks at first
  * @dirty_node: L (sparse->lock)  in sparse->dirty while @dirty is not 0
  * @rcu: readers look at entries under RCU only
  * @index: I  of its directory entry
@@ -387,6 +444,7 @@ static inline void vmdk_count(struct vmdk_chain *chain, enum vmdk_stat stat,
  * @entry: R (sparse->lock)  in CPU order
  */
 struct vmdk_gt {
+	mempool_t *pool;
 	struct list_head lru;
 	struct list_head dirty_node;
 	struct rcu_head rcu;
@@ -423,6 +481,9 @@ struct vmdk_freed {
  * @gd_dirty: L (commit_mutex)  bitmap of directory sectors that differ from the file
  * @late_tables: I  sorted sectors of tables behind overHead; NULL: none
  * @nr_late_tables: I
+ * @open_sectors: I  length of the file at attach
+ * @seen: L (load_mutex)  bitmap of tables that were validated in full
+ * @mapped: L (load_mutex)  bitmaps of grains that a table in the file points to
  * @tables: R (lock)  tables in memory, by directory index
  * @marked: A  uncleanShutdown is set in the file
  * @mark_mutex: serialises that
@@ -440,7 +501,9 @@ struct vmdk_freed {
  * @freed: L  freed in memory, not yet in the file
  * @committing: L (commit_mutex)  freed by the commit that is running
  * @unpunched: L  freed in the file
+ * @draining: L (reclaim_mutex)  those that will be punched now
  * @pool: L  free, and reading as zeros: to be used again
+ * @nr_pool: L  how many runs of them
  */
 struct vmdk_sparse {
 	struct vmdk_chain *chain;
@@ -454,6 +517,9 @@ struct vmdk_sparse {
 	unsigned long *gd_dirty;
 	u32 *late_tables;
 	u32 nr_late_tables;
+	u64 open_sectors;
+	unsigned long *seen;
+	struct xarray mapped;
 	struct vmdk_gt __rcu **tables;
 	bool marked;
 	struct mutex mark_mutex;	/* one writer sets the unclean flag */
@@ -471,7 +537,9 @@ struct vmdk_sparse {
 	struct list_head freed;
 	struct list_head committing;
 	struct list_head unpunched;
+	struct list_head draining;
 	struct list_head pool;
+	u32 nr_pool;
 };
 
 extern const struct vmdk_extent_ops vmdk_sparse_ops;
@@ -492,6 +560,8 @@ static inline u64 vmdk_sparse_file_bytes(const struct vmdk_sparse *sparse)
 
 int vmdk_gt_cache_init(void);
 void vmdk_gt_cache_exit(void);
+int vmdk_gt_pool_init(struct vmdk_chain *chain);
+void vmdk_gt_pool_exit(struct vmdk_chain *chain);
 int vmdk_gt_load(struct vmdk_sparse *sparse, u32 index);
 void vmdk_gt_mark_dirty(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 			u32 entry);
@@ -515,11 +585,10 @@ int vmdk_alloc_claim(struct vmdk_sparse *sparse, u64 grain, u32 want,
 		     struct vmdk_io *io, struct vmdk_claim *claim);
 void vmdk_alloc_publish(struct vmdk_claim *claim);
 void vmdk_alloc_unclaim(struct vmdk_claim *claim);
-int vmdk_alloc_extend(struct vmdk_sparse *sparse, u64 end);
 int vmdk_alloc_metadata(struct vmdk_sparse *sparse, u32 *gte);
 int vmdk_alloc_wait(struct vmdk_sparse *sparse, u64 grain, struct vmdk_io *io);
 int vmdk_alloc_free(struct vmdk_sparse *sparse, u64 grain, u32 *nr);
-int vmdk_alloc_trim(struct vmdk_sparse *sparse);
+void vmdk_alloc_trim(struct vmdk_sparse *sparse);
 void vmdk_alloc_drop_all(struct vmdk_sparse *sparse);
 void vmdk_reclaim(struct vmdk_chain *chain);
 int vmdk_pins_init(struct vmdk_pins *pins);
@@ -531,14 +600,14 @@ struct percpu_ref *vmdk_pin(struct vmdk_pins *pins);
 /* Table sectors that wait: a commit is due now; writers take part in it. */
 #define VMDK_DIRTY_DUE		1024
 #define VMDK_DIRTY_MAX		(8 * VMDK_DIRTY_DUE)
+/* Runs of freed grains that wait: whoever frees more commits and punches. */
+#define VMDK_FREED_MAX		16384
 
 void vmdk_commit_init(struct vmdk_chain *chain);
 void vmdk_commit_stop(struct vmdk_chain *chain);
 int vmdk_batch_init(struct vmdk_chain *chain);
 void vmdk_batch_free(struct vmdk_chain *chain);
 int vmdk_commit(struct vmdk_chain *chain);
-void vmdk_commit_later(struct vmdk_chain *chain, bool now);
-void vmdk_reclaim_later(struct vmdk_chain *chain);
 
 /* -------------------------------------------- vmdk_blk.c and those beside */
 
@@ -558,6 +627,7 @@ struct vmdk_config {
 
 /* Where a disk is in its life. */
 enum vmdk_life {
+	VMDK_NEW,	/* can be opened already, cannot go yet */
 	VMDK_LIVE,
 	VMDK_RUNDOWN,	/* detaches after the last close */
 	VMDK_DELETING,
@@ -582,7 +652,6 @@ struct vmdk_queue;
  * @meta: L (meta_lock)  flushes, discards, zeroes: served one after the other
  * @meta_work: serves them
  * @detach_work: detaches after the last close
- * @bvecs: I  reserve of bvec arrays for requests of several bios
  */
 struct vmdk_disk {
 	int index;
@@ -600,7 +669,6 @@ struct vmdk_disk {
 	struct list_head meta;
 	struct work_struct meta_work;
 	struct work_struct detach_work;
-	mempool_t bvecs;
 };
 
 int vmdk_disk_attach(struct vmdk_config *config, struct vmdk_fault *fault);

@@ -47,12 +47,15 @@
  * uncleanShutdown is set, durably, before the first of these steps
  * (vmdk_sparse.c), and the content id is changed before that (vmdk_extent.c).
  */
+#include <linux/list_sort.h>
 #include <linux/slab.h>
 
 #include "vmdk.h"
 
 /* The file grows by this much at a time; detach cuts off what was not used. */
 #define VMDK_EXTEND_SECTORS	(SZ_16M >> SECTOR_SHIFT)
+/* Runs of free grains to keep; what is more stays a hole in the file. */
+#define VMDK_POOL_MAX		65536
 
 /* ------------------------------------------------------------------- pins */
 
@@ -157,6 +160,14 @@ static void vmdk_freed_add(struct vmdk_sparse *sparse, struct list_head *list,
 	new->gte = gte;
 	new->count = count;
 	list_add_tail(&new->node, list);
+	atomic_inc(&sparse->chain->nr_freed);
+}
+
+static void vmdk_pool_del(struct vmdk_sparse *sparse, struct vmdk_freed *freed)
+{
+	list_del(&freed->node);
+	sparse->nr_pool--;
+	kfree(freed);
 }
 
 static u32 vmdk_freed_take(struct vmdk_sparse *sparse, u32 want, u32 *count)
@@ -169,10 +180,8 @@ static u32 vmdk_freed_take(struct vmdk_sparse *sparse, u32 want, u32 *count)
 	*count = min(want, first->count);
 	first->gte += *count << sparse->geo.grain_shift;
 	first->count -= *count;
-	if (!first->count) {
-		list_del(&first->node);
-		kfree(first);
-	}
+	if (!first->count)
+		vmdk_pool_del(sparse, first);
 	return gte;
 }
 
@@ -194,22 +203,17 @@ void vmdk_alloc_drop_all(struct vmdk_sparse *sparse)
 	vmdk_freed_drop(&sparse->freed);
 	vmdk_freed_drop(&sparse->committing);
 	vmdk_freed_drop(&sparse->unpunched);
+	vmdk_freed_drop(&sparse->draining);
 	vmdk_freed_drop(&sparse->pool);
 }
 
 /* ---------------------------------------------------------------- growth */
 
-/**
- * vmdk_alloc_extend - have the file reach over a range
- * @sparse: the extent
- * @end: sector behind the range
- *
- * In large steps; where the file system does not allow that, just as far.
- *
- * Context: process context, NOIO.
- * Return: 0, or what the file system says.
+/*
+ * Have the file reach as far as sector @end: in large steps, or, where the file
+ * system does not allow that, just as far.
  */
-int vmdk_alloc_extend(struct vmdk_sparse *sparse, u64 end)
+static int vmdk_alloc_extend(struct vmdk_sparse *sparse, u64 end)
 {
 	u64 far = min(end + VMDK_EXTEND_SECTORS, VMDK_SPARSE_SECTORS_MAX);
 	int ret = 0;
@@ -231,37 +235,42 @@ int vmdk_alloc_extend(struct vmdk_sparse *sparse, u64 end)
 	return ret;
 }
 
-/* Free grains at the end of the used area are not needed in the file. */
-static bool vmdk_lower_cursor(struct vmdk_sparse *sparse)
+static int vmdk_cmp_freed(void *priv, const struct list_head *a,
+			  const struct list_head *b)
 {
-	struct vmdk_freed *freed;
+	return list_entry(a, struct vmdk_freed, node)->gte >
+	       list_entry(b, struct vmdk_freed, node)->gte;
+}
 
-	list_for_each_entry(freed, &sparse->pool, node) {
-		if (freed->gte + ((u64)freed->count << sparse->geo.grain_shift) !=
+/* Free grains at the end of the used area are not needed in the file. */
+static void vmdk_lower_cursor(struct vmdk_sparse *sparse)
+{
+	struct vmdk_freed *last;
+
+	list_sort(NULL, &sparse->pool, vmdk_cmp_freed);
+	while (!list_empty(&sparse->pool)) {
+		last = list_last_entry(&sparse->pool, struct vmdk_freed, node);
+		if (last->gte + ((u64)last->count << sparse->geo.grain_shift) !=
 		    sparse->cursor)
-			continue;
-		sparse->cursor = freed->gte;
-		list_del(&freed->node);
-		kfree(freed);
-		return true;
+			break;
+		sparse->cursor = last->gte;
+		vmdk_pool_del(sparse, last);
 	}
-	return false;
 }
 
 /**
  * vmdk_alloc_trim - cut off what the file was extended by but not used
  * @sparse: an extent without I/O, all of it committed and reclaimed
  *
+ * That saves space and nothing else, so a file system may refuse.
+ *
  * Context: process context.
- * Return: 0, or what the file system says.
  */
-int vmdk_alloc_trim(struct vmdk_sparse *sparse)
+void vmdk_alloc_trim(struct vmdk_sparse *sparse)
 {
-	while (vmdk_lower_cursor(sparse))
-		;
-	if (sparse->cursor >= sparse->end)
-		return 0;
-	return vmdk_file_resize(sparse->file, sparse->cursor << SECTOR_SHIFT);
+	vmdk_lower_cursor(sparse);
+	if (sparse->cursor < sparse->end)
+		vmdk_file_resize(sparse->file, sparse->cursor << SECTOR_SHIFT);
 }
 
 /* Grains that follow each other in the file, and read as zeros. */
@@ -425,7 +434,14 @@ int vmdk_alloc_metadata(struct vmdk_sparse *sparse, u32 *gte)
 	spin_unlock_irq(&sparse->lock);
 	if (ret)
 		return ret;
-	return vmdk_alloc_extend(sparse, *gte + (u64)sparse->geo.grain_sectors);
+	ret = vmdk_alloc_extend(sparse, *gte + (u64)sparse->geo.grain_sectors);
+	if (!ret)
+		return 0;
+	spin_lock_irq(&sparse->lock);
+	vmdk_freed_add(sparse, &sparse->unpunched, *gte, count);
+	spin_unlock_irq(&sparse->lock);
+	vmdk_reclaim_later(sparse->chain);
+	return ret;
 }
 
 /* The end of a claim: entries become what @gte says, waiters go on. */
@@ -553,8 +569,8 @@ int vmdk_alloc_free(struct vmdk_sparse *sparse, u64 grain, u32 *nr)
 	u32 entry = grain & (geo->gt_entries - 1);
 	u32 count = *nr >> geo->grain_shift;
 	struct vmdk_gt *gt;
-	u32 done;
-	int ret;
+	u32 done = 0;
+	int ret = 0;
 
 	/* The last grain of the disk may be short, and is whole all the same. */
 	if (grain + count + 1 == vmdk_grains(geo) &&
@@ -572,10 +588,14 @@ int vmdk_alloc_free(struct vmdk_sparse *sparse, u64 grain, u32 *nr)
 		if (ret)
 			return ret;
 	}
-	done = gt ? vmdk_free_entries(sparse, gt, entry, count) : count;
+	/* A table with a bad entry must not get dirty. */
+	if (READ_ONCE(sparse->chain->damaged))
+		ret = -EIO;
+	else
+		done = gt ? vmdk_free_entries(sparse, gt, entry, count) : count;
 	spin_unlock_irq(&sparse->lock);
 	*nr = min(*nr, done << geo->grain_shift);
-	return READ_ONCE(sparse->chain->damaged) ? -EIO : 0;
+	return ret;
 }
 
 /* --------------------------------------------------------------- reclaim */
@@ -589,47 +609,74 @@ static int vmdk_punch(struct vmdk_sparse *sparse, const struct vmdk_freed *freed
 	return vmdk_file_zero(sparse->file, pos, len, true);
 }
 
-static void vmdk_reclaim_sparse(struct vmdk_sparse *sparse,
-				struct list_head *list)
+/* What could not be punched is not known to read as zeros: it stays a leak. */
+static void vmdk_reclaim_run(struct vmdk_sparse *sparse,
+			     struct vmdk_freed *freed)
+{
+	int ret = vmdk_punch(sparse, freed);
+
+	list_del(&freed->node);
+	atomic_dec(&sparse->chain->nr_freed);
+	if (ret || READ_ONCE(sparse->nr_pool) >= VMDK_POOL_MAX) {
+		kfree(freed);
+		return;
+	}
+	spin_lock_irq(&sparse->lock);
+	list_add_tail(&freed->node, &sparse->pool);
+	sparse->nr_pool++;
+	spin_unlock_irq(&sparse->lock);
+}
+
+/* Mark what is there now: only that has been waited for. */
+static bool vmdk_take_unpunched(struct vmdk_chain *chain)
+{
+	bool any = false;
+	u32 i;
+
+	for (i = 0; i < chain->nr_extents; i++) {
+		struct vmdk_sparse *sparse = chain->extents[i].sparse;
+
+		if (!sparse)
+			continue;
+		spin_lock_irq(&sparse->lock);
+		list_splice_tail_init(&sparse->unpunched, &sparse->draining);
+		spin_unlock_irq(&sparse->lock);
+		any |= !list_empty(&sparse->draining);
+	}
+	return any;
+}
+
+static void vmdk_punch_drained(struct vmdk_chain *chain)
 {
 	struct vmdk_freed *freed, *next;
+	u32 i;
 
-	list_for_each_entry_safe(freed, next, list, node) {
-		int ret = vmdk_punch(sparse, freed);
+	for (i = 0; i < chain->nr_extents; i++) {
+		struct vmdk_sparse *sparse = chain->extents[i].sparse;
 
-		list_del(&freed->node);
-		if (ret) {
-			/* Never known to read as zeros: leave it alone. */
-			kfree(freed);
+		if (!sparse)
 			continue;
+		list_for_each_entry_safe(freed, next, &sparse->draining, node) {
+			vmdk_reclaim_run(sparse, freed);
+			cond_resched();
 		}
-		spin_lock_irq(&sparse->lock);
-		list_add_tail(&freed->node, &sparse->pool);
-		spin_unlock_irq(&sparse->lock);
-		cond_resched();
 	}
 }
 
 /**
  * vmdk_reclaim - punch what was freed, durably, and let it be used again
- * @chain: the chain; one caller at a time
+ * @chain: the chain
  *
  * Context: process context, NOIO.
  */
 void vmdk_reclaim(struct vmdk_chain *chain)
 {
-	u32 i;
-
-	for (i = 0; i < chain->nr_extents && !READ_ONCE(chain->error); i++) {
-		struct vmdk_sparse *sparse = chain->extents[i].sparse;
-		LIST_HEAD(list);
-
-		if (!sparse || list_empty_careful(&sparse->unpunched))
-			continue;
-		spin_lock_irq(&sparse->lock);
-		list_splice_init(&sparse->unpunched, &list);
-		spin_unlock_irq(&sparse->lock);
+	if (READ_ONCE(chain->error) || READ_ONCE(chain->damaged))
+		return;
+	mutex_lock(&chain->reclaim_mutex);
+	if (vmdk_take_unpunched(chain)) {
 		vmdk_pins_drain(&chain->pins);
-		vmdk_reclaim_sparse(sparse, &list);
+		vmdk_punch_drained(chain);
 	}
+	mutex_unlock(&chain->reclaim_mutex);
 }

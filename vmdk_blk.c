@@ -14,7 +14,6 @@
 #include <linux/file.h>
 #include <linux/idr.h>
 #include <linux/module.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "vmdk.h"
@@ -24,7 +23,8 @@
 #define VMDK_MAX_DEPTH		4096
 #define VMDK_MAX_SEGMENTS	128
 #define VMDK_MAX_SECTORS	2560U
-#define VMDK_MAX_ZERO_SECTORS	(UINT_MAX >> SECTOR_SHIFT)
+/* What a request can say, in whole grains of any size. */
+#define VMDK_MAX_ZERO_SECTORS	round_down(UINT_MAX >> SECTOR_SHIFT, VMDK_GRAIN_MAX)
 /* More than this would make the default readahead absurd. */
 #define VMDK_MAX_IO_OPT		SZ_1M
 
@@ -46,11 +46,13 @@ struct vmdk_queue {
  * struct vmdk_cmd - what a request carries
  * @io: the request, as the layers below see it
  * @queue: that it came by
- * @bvec: its memory in one array, when it has several bios; else NULL
+ * @bio: the first one whose memory is not in @io.iter yet
+ * @bvec: the memory of all bios in one array, when there are several; or NULL
  */
 struct vmdk_cmd {
 	struct vmdk_io io;
 	struct vmdk_queue *queue;
+	struct bio *bio;
 	struct bio_vec *bvec;
 };
 
@@ -64,19 +66,6 @@ static struct workqueue_struct *vmdk_wq;
 static struct vmdk_cmd *vmdk_io_to_cmd(struct vmdk_io *io)
 {
 	return container_of(io, struct vmdk_cmd, io);
-}
-
-/* In the workers: nothing below may wait for I/O on this very disk. */
-static unsigned int vmdk_enter_io(void)
-{
-	current->flags |= PF_LOCAL_THROTTLE;
-	return memalloc_noio_save();
-}
-
-static void vmdk_leave_io(unsigned int noio)
-{
-	memalloc_noio_restore(noio);
-	current->flags &= ~PF_LOCAL_THROTTLE;
 }
 
 static bool vmdk_is_data(const struct vmdk_io *io)
@@ -114,57 +103,64 @@ static void vmdk_complete_rq(struct request *rq)
 {
 	struct vmdk_cmd *cmd = blk_mq_rq_to_pdu(rq);
 
-	if (cmd->bvec)
-		mempool_free(cmd->bvec, &cmd->queue->disk->bvecs);
+	kfree(cmd->bvec);
 	blk_mq_end_request(rq, errno_to_blk_status(cmd->io.error));
 }
 
-/*
- * One array for the memory of all bios; a request of one bio has it already.
- * Every piece of memory counts as one segment at least, so the limit of
- * segments bounds them.
- */
-static int vmdk_cmd_init_iter(struct vmdk_cmd *cmd, struct request *rq)
+static void vmdk_set_iter(struct vmdk_io *io, const struct bio_vec *bvec,
+			  unsigned int nr, unsigned int offset, size_t bytes)
 {
-	unsigned int dir = rq_data_dir(rq) == WRITE ? ITER_SOURCE : ITER_DEST;
-	const struct bio *bio = rq->bio;
-	const struct bio_vec *bvec;
+	iov_iter_bvec(&io->iter, io->op == REQ_OP_WRITE ? ITER_SOURCE : ITER_DEST,
+		      bvec, nr, bytes);
+	io->iter.iov_offset = offset;
+}
+
+/* The memory of the next bio; it may begin in the middle of its array. */
+static void vmdk_iter_from_bio(struct vmdk_cmd *cmd)
+{
+	struct bio *bio = cmd->bio;
+	unsigned int nr = 0;
+	struct bvec_iter iter;
+	struct bio_vec bv;
+
+	bio_for_each_bvec(bv, bio, iter)
+		nr++;
+	vmdk_set_iter(&cmd->io, __bvec_iter_bvec(bio->bi_io_vec, bio->bi_iter),
+		      nr, bio->bi_iter.bi_bvec_done, bio->bi_iter.bi_size);
+	cmd->bio = bio->bi_next;
+}
+
+/* The memory of all bios in one array, so that it can go in one piece. */
+static bool vmdk_iter_from_all(struct vmdk_cmd *cmd, struct request *rq)
+{
 	struct req_iterator iter;
 	unsigned int nr = 0;
 	struct bio_vec bv;
 
-	if (bio == rq->biotail) {
-		rq_for_each_bvec(bv, rq, iter)
-			nr++;
-		bvec = __bvec_iter_bvec(bio->bi_io_vec, bio->bi_iter);
-		iov_iter_bvec(&cmd->io.iter, dir, bvec, nr, blk_rq_bytes(rq));
-		cmd->io.iter.iov_offset = bio->bi_iter.bi_bvec_done;
-		return 0;
-	}
-	cmd->bvec = mempool_alloc(&cmd->queue->disk->bvecs, GFP_NOIO);
-	rq_for_each_bvec(bv, rq, iter) {
-		if (WARN_ON_ONCE(nr == VMDK_MAX_SEGMENTS))
-			return -EIO;
+	rq_for_each_bvec(bv, rq, iter)
+		nr++;
+	cmd->bvec = kmalloc_array(nr, sizeof(bv),
+				  GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+	if (!cmd->bvec)
+		return false;
+	nr = 0;
+	rq_for_each_bvec(bv, rq, iter)
 		cmd->bvec[nr++] = bv;
-	}
-	iov_iter_bvec(&cmd->io.iter, dir, cmd->bvec, nr, blk_rq_bytes(rq));
-	return 0;
+	vmdk_set_iter(&cmd->io, cmd->bvec, nr, 0, blk_rq_bytes(rq));
+	cmd->bio = NULL;
+	return true;
 }
 
-static void vmdk_serve(struct vmdk_io *io)
+/* Without memory for an array, a request goes bio by bio. */
+static void vmdk_io_refill(struct vmdk_io *io)
 {
 	struct vmdk_cmd *cmd = vmdk_io_to_cmd(io);
-	int ret = 0;
+	struct request *rq = blk_mq_rq_from_pdu(cmd);
 
-	/* The first time in the worker, which may wait for memory. */
-	if (!io->iter.count)
-		ret = vmdk_cmd_init_iter(cmd, blk_mq_rq_from_pdu(cmd));
-	if (!ret) {
-		vmdk_chain_submit(io);
+	if (rq->bio != rq->biotail && cmd->bio == rq->bio &&
+	    vmdk_iter_from_all(cmd, rq))
 		return;
-	}
-	io->error = ret;
-	vmdk_io_done(io);
+	vmdk_iter_from_bio(cmd);
 }
 
 static void vmdk_queue_workfn(struct work_struct *work)
@@ -179,7 +175,7 @@ static void vmdk_queue_workfn(struct work_struct *work)
 	spin_unlock_irq(&queue->lock);
 	list_for_each_entry_safe(io, next, &list, node) {
 		list_del_init(&io->node);
-		vmdk_serve(io);
+		vmdk_chain_submit(io);
 		cond_resched();
 	}
 	vmdk_leave_io(noio);
@@ -231,6 +227,7 @@ static void vmdk_cmd_init(struct vmdk_cmd *cmd, struct vmdk_queue *queue,
 	struct vmdk_io *io = &cmd->io;
 
 	cmd->queue = queue;
+	cmd->bio = rq->bio;
 	cmd->bvec = NULL;
 	io->chain = queue->disk->chain;
 	io->op = req_op(rq);
@@ -241,6 +238,7 @@ static void vmdk_cmd_init(struct vmdk_cmd *cmd, struct vmdk_queue *queue,
 	io->iter.count = 0;
 	io->error = 0;
 	atomic_set(&io->refs, 1);
+	io->refill = vmdk_io_refill;
 	io->resume = vmdk_io_queue;
 	io->done = vmdk_io_done;
 }
@@ -329,7 +327,7 @@ static void vmdk_release(struct gendisk *gendisk)
 	if (disk->life != VMDK_RUNDOWN &&
 	    !(disk->life == VMDK_LIVE && disk->autoclear && disk->armed))
 		return;
-	disk->life = VMDK_DELETING;
+	WRITE_ONCE(disk->life, VMDK_DELETING);
 	queue_work(vmdk_wq, &disk->detach_work);
 }
 
@@ -376,6 +374,33 @@ static void vmdk_put_index(int index)
 	mutex_unlock(&disks_lock);
 }
 
+struct vmdk_finish_work {
+	struct work_struct work;
+	struct vmdk_chain *chain;
+	int ret;
+};
+
+static void vmdk_finish_workfn(struct work_struct *work)
+{
+	struct vmdk_finish_work *finish = container_of(work,
+						       struct vmdk_finish_work,
+						       work);
+
+	finish->ret = vmdk_chain_finish(finish->chain);
+}
+
+/* In a worker, because a caller may be killed, or have a limit of file size. */
+static int vmdk_finish(struct vmdk_disk *disk)
+{
+	struct vmdk_finish_work finish = { .chain = disk->chain };
+
+	INIT_WORK_ONSTACK(&finish.work, vmdk_finish_workfn);
+	queue_work(disk->wq, &finish.work);
+	flush_work(&finish.work);
+	destroy_work_on_stack(&finish.work);
+	return finish.ret;
+}
+
 /* The disk is VMDK_DELETING, so this is its only way here. */
 static int vmdk_disk_remove(struct vmdk_disk *disk)
 {
@@ -386,9 +411,12 @@ static int vmdk_disk_remove(struct vmdk_disk *disk)
 	del_gendisk(disk->disk);
 	cancel_work_sync(&disk->meta_work);
 	blk_mq_free_tag_set(&disk->tag_set);
-	ret = vmdk_chain_close(disk->chain);
+	ret = vmdk_finish(disk);
+	if (ret)
+		pr_err("%s: detached, but the last commit failed (%d): what was written since the last flush may be lost\n",
+		       disk->chain->name, ret);
+	vmdk_chain_free(disk->chain);
 	destroy_workqueue(disk->wq);
-	mempool_exit(&disk->bvecs);
 	put_disk(disk->disk);
 	vmdk_put_index(index);
 	return ret;
@@ -408,14 +436,14 @@ static int vmdk_start_detach(struct vmdk_disk *disk, bool lazy)
 	int ret = 0;
 
 	mutex_lock(&disk->disk->open_mutex);
-	if (disk->life == VMDK_DELETING) {
+	if (disk->life == VMDK_NEW || disk->life == VMDK_DELETING) {
 		ret = -ENXIO;
 	} else if (!disk_openers(disk->disk)) {
-		disk->life = VMDK_DELETING;
+		WRITE_ONCE(disk->life, VMDK_DELETING);
 	} else {
 		ret = -EBUSY;
 		if (lazy)
-			disk->life = VMDK_RUNDOWN;
+			WRITE_ONCE(disk->life, VMDK_RUNDOWN);
 	}
 	mutex_unlock(&disk->disk->open_mutex);
 	return ret;
@@ -432,13 +460,18 @@ static int vmdk_start_detach(struct vmdk_disk *disk, bool lazy)
 int vmdk_disk_detach(u32 index, bool lazy)
 {
 	struct vmdk_disk *disk;
-	int ret = -ENXIO;
+	int ret;
 
+	/* A last close may hold open_mutex for long: not under disks_lock. */
 	mutex_lock(&disks_lock);
 	disk = idr_find(&disks, index);
 	if (disk)
-		ret = vmdk_start_detach(disk, lazy);
+		get_device(disk_to_dev(disk->disk));
 	mutex_unlock(&disks_lock);
+	if (!disk)
+		return -ENXIO;
+	ret = vmdk_start_detach(disk, lazy);
+	put_device(disk_to_dev(disk->disk));
 	if (ret)
 		return lazy && ret == -EBUSY ? 0 : ret;
 	return vmdk_disk_remove(disk);
@@ -459,10 +492,10 @@ static void vmdk_set_limits(const struct vmdk_chain *chain,
 		return;
 	lim->features = BLK_FEAT_WRITE_CACHE;
 	lim->max_write_zeroes_sectors = VMDK_MAX_ZERO_SECTORS;
-	if (!chain->can_discard)
+	if (!chain->discard_bytes)
 		return;
-	lim->max_hw_discard_sectors = VMDK_MAX_ZERO_SECTORS;
-	lim->discard_granularity = max(chain->grain_bytes, chain->block_size);
+	lim->max_hw_discard_sectors = lim->max_write_zeroes_sectors;
+	lim->discard_granularity = chain->discard_bytes;
 }
 
 static int vmdk_init_tag_set(struct vmdk_disk *disk,
@@ -543,14 +576,9 @@ static int vmdk_disk_set_up(struct vmdk_disk *disk,
 	int ret;
 
 	snprintf(name, sizeof(name), "vmdk%d", disk->index);
-	ret = mempool_init_kmalloc_pool(&disk->bvecs, 1, VMDK_MAX_SEGMENTS *
-					sizeof(struct bio_vec));
-	if (ret)
-		return ret;
-	ret = -ENOMEM;
 	disk->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, name);
 	if (!disk->wq)
-		goto err_pool;
+		return -ENOMEM;
 	disk->chain = vmdk_chain_open(config, name, disk->wq, fault,
 				      fault_extent);
 	ret = PTR_ERR_OR_ZERO(disk->chain);
@@ -562,11 +590,9 @@ static int vmdk_disk_set_up(struct vmdk_disk *disk,
 	return 0;
 
 err_chain:
-	vmdk_chain_close(disk->chain);
+	vmdk_chain_free(disk->chain);
 err_wq:
 	destroy_workqueue(disk->wq);
-err_pool:
-	mempool_exit(&disk->bvecs);
 	return ret;
 }
 
@@ -605,11 +631,27 @@ static int vmdk_get_index(int wanted)
 	return index == -ENOSPC && wanted >= 0 ? -EEXIST : index;
 }
 
+/*
+ * The disk can be found, and can go.  It may have been opened, held and closed
+ * already: then this is its last close.  Nobody may touch @disk after this.
+ */
 static void vmdk_show_disk(struct vmdk_disk *disk)
 {
+	struct gendisk *gendisk = disk->disk;
+	bool gone;
+
 	mutex_lock(&disks_lock);
 	idr_replace(&disks, disk, disk->index);
+	get_device(disk_to_dev(gendisk));
 	mutex_unlock(&disks_lock);
+
+	mutex_lock(&gendisk->open_mutex);
+	gone = disk->autoclear && disk->armed && !disk_openers(gendisk);
+	WRITE_ONCE(disk->life, gone ? VMDK_DELETING : VMDK_LIVE);
+	if (gone)
+		queue_work(vmdk_wq, &disk->detach_work);
+	mutex_unlock(&gendisk->open_mutex);
+	put_device(disk_to_dev(gendisk));
 }
 
 /**

@@ -8,12 +8,10 @@
  * What is published meanwhile is dirty again and waits for the next round.
  */
 #include <linux/slab.h>
-#include <linux/sched/mm.h>
 
 #include "vmdk.h"
 
 #define VMDK_BATCH_RECORDS	VMDK_DIRTY_DUE
-#define VMDK_COMMIT_DELAY	(5 * HZ)
 #define VMDK_PER_SECTOR		(VMDK_SECTOR_SIZE / sizeof(u32))
 
 /**
@@ -29,8 +27,8 @@ struct vmdk_record {
 	struct vmdk_sparse *sparse;
 	struct vmdk_gt *gt;
 	u32 index;
-	u32 primary;
-	u32 redundant;
+	u64 primary;
+	u64 redundant;
 	bool new_table;
 };
 
@@ -82,9 +80,9 @@ static void vmdk_copy_table_sector(struct vmdk_batch *batch,
 	u32 i;
 
 	rec->new_table = !gt->settled;
-	rec->primary = sparse->gd[gt->index] + index;
+	rec->primary = (u64)sparse->gd[gt->index] + index;
 	if (sparse->rgd && sparse->rgd[gt->index])
-		rec->redundant = sparse->rgd[gt->index] + index;
+		rec->redundant = (u64)sparse->rgd[gt->index] + index;
 	for (i = 0; i < VMDK_PER_SECTOR; i++)
 		data[i] = vmdk_gte_on_disk(gt->entry[index * VMDK_PER_SECTOR + i]);
 	gt->pins++;
@@ -105,39 +103,40 @@ static void vmdk_copy_table(struct vmdk_batch *batch,
 	list_del_init(&gt->dirty_node);
 }
 
-/* Where the next new table goes: tables share a grain's worth of the file. */
+/*
+ * Where the next new table goes, with its copy behind it.  Tables share a
+ * grain's worth of the file; two fit the smallest grain.
+ */
 static int vmdk_take_table_space(struct vmdk_sparse *sparse, u32 *sector)
 {
-	const struct vmdk_geometry *geo = &sparse->geo;
+	u32 need = sparse->geo.gt_sectors * (sparse->rgd ? 2 : 1);
 	u32 gte;
 	int ret;
 
-	if (sparse->table_left < geo->gt_sectors) {
+	if (sparse->table_left < need) {
 		ret = vmdk_alloc_metadata(sparse, &gte);
 		if (ret)
 			return ret;
 		sparse->table_next = gte;
-		sparse->table_left = geo->grain_sectors;
+		sparse->table_left = sparse->geo.grain_sectors;
 	}
 	*sector = sparse->table_next;
-	sparse->table_next += geo->gt_sectors;
-	sparse->table_left -= geo->gt_sectors;
+	sparse->table_next += need;
+	sparse->table_left -= need;
 	return 0;
 }
 
 static int vmdk_place_table(struct vmdk_sparse *sparse, u32 index)
 {
-	u32 primary, redundant = 0;
+	u32 sector;
 	int ret;
 
-	ret = vmdk_take_table_space(sparse, &primary);
-	if (!ret && sparse->rgd)
-		ret = vmdk_take_table_space(sparse, &redundant);
+	ret = vmdk_take_table_space(sparse, &sector);
 	if (ret)
 		return ret;
 	if (sparse->rgd)
-		sparse->rgd[index] = redundant;
-	WRITE_ONCE(sparse->gd[index], primary);
+		sparse->rgd[index] = sector + sparse->geo.gt_sectors;
+	WRITE_ONCE(sparse->gd[index], sector);
 	set_bit(index / VMDK_PER_SECTOR, sparse->gd_dirty);
 	return 0;
 }
@@ -254,7 +253,7 @@ static int vmdk_gather(struct vmdk_chain *chain, bool *more)
 
 /* ----------------------------------------------------------------- write */
 
-static u32 vmdk_record_place(const struct vmdk_record *rec, bool redundant)
+static u64 vmdk_record_place(const struct vmdk_record *rec, bool redundant)
 {
 	return redundant ? rec->redundant : rec->primary;
 }
@@ -446,47 +445,22 @@ static void vmdk_commit_workfn(struct work_struct *work)
 	struct vmdk_chain *chain = container_of(to_delayed_work(work),
 						struct vmdk_chain,
 						commit_work);
-	unsigned int noio = memalloc_noio_save();
+	unsigned int noio = vmdk_enter_io();
 
-	vmdk_commit(chain);
-	memalloc_noio_restore(noio);
+	/* Full, perhaps: what was not written waits for the next time. */
+	if (vmdk_commit(chain) && !READ_ONCE(chain->error))
+		vmdk_commit_later(chain, false);
+	vmdk_leave_io(noio);
 }
 
 static void vmdk_reclaim_workfn(struct work_struct *work)
 {
 	struct vmdk_chain *chain = container_of(work, struct vmdk_chain,
 						reclaim_work);
-	unsigned int noio = memalloc_noio_save();
+	unsigned int noio = vmdk_enter_io();
 
 	vmdk_reclaim(chain);
-	memalloc_noio_restore(noio);
-}
-
-/**
- * vmdk_commit_later - have a commit in the background
- * @chain: the chain
- * @now: as soon as may be
- *
- * Context: any.
- */
-void vmdk_commit_later(struct vmdk_chain *chain, bool now)
-{
-	if (now)
-		mod_delayed_work(chain->wq, &chain->commit_work, 0);
-	else
-		queue_delayed_work(chain->wq, &chain->commit_work,
-				   VMDK_COMMIT_DELAY);
-}
-
-/**
- * vmdk_reclaim_later - have freed grains punched in the background
- * @chain: the chain
- *
- * Context: any.
- */
-void vmdk_reclaim_later(struct vmdk_chain *chain)
-{
-	queue_work(chain->wq, &chain->reclaim_work);
+	vmdk_leave_io(noio);
 }
 
 /**

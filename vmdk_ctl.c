@@ -96,7 +96,7 @@ static int vmdk_check_link(const struct vmdk_link_info *link,
 		}
 		start += config->extents[i].sectors;
 		if (start > VMDK_CAPACITY_MAX)
-			break;
+			return vmdk_refuse(fault, "link: capacity out of range");
 	}
 	if (start != link->sectors)
 		return vmdk_refuse(fault, "link: capacity is not the sum of its extents");

@@ -30,9 +30,13 @@ static int vmdk_flat_zero(struct vmdk_extent *ext, u64 sector, u32 *nr,
 	loff_t pos = ext->offset + (sector << SECTOR_SHIFT);
 	loff_t len = (loff_t)*nr << SECTOR_SHIFT;
 
-	if (io->op == REQ_OP_DISCARD)
-		return vmdk_file_punch(ext->file, pos, len);
-	return vmdk_file_zero(ext->file, pos, len, io->unmap);
+	int ret;
+
+	if (io->op != REQ_OP_DISCARD)
+		return vmdk_file_zero(ext->file, pos, len, io->unmap);
+	ret = vmdk_file_punch(ext->file, pos, len);
+	/* It was but advice. */
+	return ret == -EOPNOTSUPP ? 0 : ret;
 }
 
 static const struct vmdk_extent_ops vmdk_flat_ops = {
@@ -162,6 +166,20 @@ static void vmdk_run_start(struct vmdk_io *io, u32 nr,
 	vmdk_file_submit(run, io->op == REQ_OP_WRITE);
 }
 
+/* A lookup may have been the one that found the image damaged. */
+static int vmdk_run_data(struct vmdk_io *io, u32 nr, const struct vmdk_map *map)
+{
+	struct vmdk_claim none = {};
+
+	if (io->op == REQ_OP_WRITE && READ_ONCE(io->chain->damaged)) {
+		if (map->pin)
+			percpu_ref_put(map->pin);
+		return -EIO;
+	}
+	vmdk_run_start(io, nr, map, &none);
+	return 0;
+}
+
 static int vmdk_read_zeros(struct vmdk_io *io, u32 nr)
 {
 	size_t bytes = (size_t)nr << SECTOR_SHIFT;
@@ -205,7 +223,6 @@ static int vmdk_submit_piece(struct vmdk_io *io)
 	struct vmdk_extent *ext = vmdk_extent_find(io->chain, io->sector);
 	bool write = io->op == REQ_OP_WRITE;
 	u64 sector = io->sector - ext->start;
-	struct vmdk_claim none = {};
 	struct vmdk_map map = {};
 	u32 nr;
 	int ret;
@@ -213,15 +230,16 @@ static int vmdk_submit_piece(struct vmdk_io *io)
 	ret = vmdk_extent_check_access(ext, write);
 	if (ret)
 		return ret;
-	nr = min_t(u64, io->left, ext->sectors - sector);
+	if (!iov_iter_count(&io->iter))
+		io->refill(io);
+	nr = min_t(u64, iov_iter_count(&io->iter) >> SECTOR_SHIFT,
+		   ext->sectors - sector);
 	ret = ext->ops->map(ext, sector, nr, &map);
 	if (ret)
 		return ret;
 	nr = min(nr, map.sectors);
-	if (map.state == VMDK_MAP_DATA) {
-		vmdk_run_start(io, nr, &map, &none);
-		return 0;
-	}
+	if (map.state == VMDK_MAP_DATA)
+		return vmdk_run_data(io, nr, &map);
 	return write ? vmdk_write_hole(io, ext, nr) : vmdk_read_zeros(io, nr);
 }
 
@@ -280,10 +298,22 @@ static int vmdk_chain_may_write(struct vmdk_chain *chain)
 	return 0;
 }
 
+/* The same for whoever frees: what is freed is remembered until it is punched. */
+static int vmdk_chain_may_free(struct vmdk_chain *chain)
+{
+	int ret = vmdk_chain_may_write(chain);
+
+	if (!ret && atomic_read(&chain->nr_freed) > VMDK_FREED_MAX) {
+		ret = vmdk_commit(chain);
+		vmdk_reclaim(chain);
+	}
+	return ret;
+}
+
 /**
  * vmdk_chain_submit - serve a read or a write
- * @io: with @io->chain, @op, @sector, @left, @iter, @resume, @done set, and
- *	@refs 1
+ * @io: with @io->chain, @op, @sector, @left, @refill, @resume, @done set, @refs
+ *	1, and @iter empty
  *
  * @io->done is called when all is over, from any context.  A request that has
  * to wait for a grain is left with the reference that it came with; when the
@@ -297,7 +327,7 @@ void vmdk_chain_submit(struct vmdk_io *io)
 
 	if (io->op == REQ_OP_WRITE)
 		ret = vmdk_chain_may_write(io->chain);
-	while (io->left && !ret)
+	while (!ret && io->left)
 		ret = vmdk_submit_piece(io);
 	if (ret == -EINPROGRESS)
 		return;
@@ -334,8 +364,8 @@ void vmdk_chain_zero(struct vmdk_io *io)
 {
 	int ret = 0;
 
-	while (io->left && !ret) {
-		ret = vmdk_chain_may_write(io->chain);
+	while (!ret && io->left) {
+		ret = vmdk_chain_may_free(io->chain);
 		if (!ret)
 			ret = vmdk_zero_piece(io);
 		cond_resched();
@@ -359,21 +389,6 @@ int vmdk_chain_flush(struct vmdk_chain *chain)
 	if (!chain->writable)
 		return 0;
 	return vmdk_commit(chain);
-}
-
-/**
- * vmdk_chain_fail - a sync has failed: write nothing any more
- * @chain: the chain
- * @error: what the file system said
- *
- * Linux forgets that the pages were dirty, so a second sync that succeeds
- * would prove nothing.  Only detach helps.
- */
-void vmdk_chain_fail(struct vmdk_chain *chain, int error)
-{
-	if (!cmpxchg(&chain->error, 0, -EIO))
-		pr_err("%s: sync of the image failed (%d): the disk takes no more writes\n",
-		       chain->name, error);
 }
 
 /**
@@ -429,6 +444,17 @@ static int vmdk_extent_get_file(struct vmdk_chain *chain,
 	return 0;
 }
 
+/* The whole grain of a sparse extent, the block of a flat one. */
+static void vmdk_extent_set_discard(struct vmdk_chain *chain,
+				    const struct vmdk_extent *ext)
+{
+	u32 bytes = vmdk_file_hole_size(ext->file);
+
+	if (bytes && ext->sparse)
+		bytes = ext->sparse->geo.grain_sectors << SECTOR_SHIFT;
+	chain->discard_bytes = max(chain->discard_bytes, bytes);
+}
+
 static int vmdk_extent_open(struct vmdk_chain *chain, struct vmdk_extent *ext,
 			    const struct vmdk_extent_info *info, bool verified,
 			    struct vmdk_fault *fault)
@@ -453,7 +479,7 @@ static int vmdk_extent_open(struct vmdk_chain *chain, struct vmdk_extent *ext,
 		ret = vmdk_sparse_open(chain, ext, info->length, verified,
 				       fault);
 	if (!ret && ext->access == VMDK_ACCESS_RW)
-		chain->can_discard |= vmdk_file_can_punch(ext->file);
+		vmdk_extent_set_discard(chain, ext);
 	return ret;
 }
 
@@ -530,6 +556,8 @@ static int vmdk_chain_alloc(struct vmdk_chain *chain)
 		return -ENOMEM;
 	ret = mempool_init_kmalloc_pool(&chain->runs, VMDK_RUN_RESERVE,
 					sizeof(struct vmdk_run));
+	if (!ret)
+		ret = vmdk_gt_pool_init(chain);
 	return ret ?: vmdk_pins_init(&chain->pins);
 }
 
@@ -548,12 +576,21 @@ static void vmdk_chain_init(struct vmdk_chain *chain,
 	chain->wq = wq;
 	mutex_init(&chain->begin_mutex);
 	mutex_init(&chain->commit_mutex);
+	mutex_init(&chain->reclaim_mutex);
 	vmdk_commit_init(chain);
 }
 
-static void vmdk_chain_free(struct vmdk_chain *chain)
+/**
+ * vmdk_chain_free - let go of everything, and leave the image as it is
+ * @chain: without I/O
+ *
+ * Context: process context.
+ */
+void vmdk_chain_free(struct vmdk_chain *chain)
 {
 	u32 i;
+
+	vmdk_commit_stop(chain);
 
 	vmdk_shrinker_free(chain);
 	for (i = 0; i < chain->nr_extents; i++) {
@@ -567,6 +604,7 @@ static void vmdk_chain_free(struct vmdk_chain *chain)
 		vmdk_file_put(chain->patches[i].file);
 	vmdk_batch_free(chain);
 	vmdk_pins_exit(&chain->pins);
+	vmdk_gt_pool_exit(chain);
 	mempool_exit(&chain->runs);
 	free_percpu(chain->stats);
 	kvfree(chain->extents);
@@ -627,23 +665,23 @@ static int vmdk_chain_detach(struct vmdk_chain *chain)
 }
 
 /**
- * vmdk_chain_close - leave the image clean and let go of its files
+ * vmdk_chain_finish - the last commit; then every extent is left clean
  * @chain: without I/O
  *
- * Context: process context.
+ * Context: process context, in a worker: what a signal or a limit of whoever
+ * detaches could cut short must not be lost.
  * Return: 0, or an error: what was written since the last flush may be lost.
  */
-int vmdk_chain_close(struct vmdk_chain *chain)
+int vmdk_chain_finish(struct vmdk_chain *chain)
 {
-	int ret = 0;
+	int ret;
 
-	if (chain->writable)
-		ret = vmdk_commit(chain);
+	if (!chain->writable)
+		return 0;
+	ret = vmdk_commit(chain);
 	vmdk_commit_stop(chain);
-	if (chain->writable && !ret) {
-		vmdk_reclaim(chain);
-		ret = vmdk_chain_detach(chain);
-	}
-	vmdk_chain_free(chain);
-	return ret;
+	if (ret)
+		return ret;
+	vmdk_reclaim(chain);
+	return vmdk_chain_detach(chain);
 }

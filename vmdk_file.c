@@ -103,6 +103,10 @@ static unsigned int vmdk_file_dio_align(struct file *file)
 	return bdev ? bdev_logical_block_size(bdev) : VMDK_SECTOR_SIZE;
 }
 
+/*
+ * Metadata still goes through the page cache: without readahead, which would
+ * only bring data there that direct I/O would have to throw out.
+ */
 static int vmdk_file_set_direct(struct vmdk_file *vf, struct vmdk_fault *fault)
 {
 	unsigned int align = vmdk_file_dio_align(vf->file);
@@ -112,6 +116,24 @@ static int vmdk_file_set_direct(struct vmdk_file *vf, struct vmdk_fault *fault)
 				      "its file system has no direct I/O");
 	vf->direct = true;
 	vf->dio_mask = align - 1;
+	vf->file->f_mode |= FMODE_RANDOM;
+	return 0;
+}
+
+/*
+ * Flags of the file that was handed in can be changed by whoever else has it;
+ * locks, in turn, belong to it, so both are kept.
+ */
+static int vmdk_file_reopen(struct vmdk_file *vf)
+{
+	struct file *file;
+
+	file = dentry_open(&vf->theirs->f_path, O_LARGEFILE |
+			   (vf->writable ? O_RDWR : O_RDONLY),
+			   vf->theirs->f_cred);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	vf->file = file;
 	return 0;
 }
 
@@ -143,20 +165,26 @@ struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
 	vf->writable = writable;
 	mutex_init(&vf->sync_mutex);
 	ret = -EBADF;
-	vf->file = fget(fd);
-	if (!vf->file)
+	vf->theirs = fget(fd);
+	if (!vf->theirs)
 		goto err_free;
-	ret = vmdk_file_check(vf->file, writable, fault);
-	if (!ret && direct)
+	ret = vmdk_file_check(vf->theirs, writable, fault);
+	if (!ret)
+		ret = vmdk_file_reopen(vf);
+	if (ret)
+		goto err_theirs;
+	if (direct)
 		ret = vmdk_file_set_direct(vf, fault);
 	if (!ret)
 		ret = vmdk_file_claim(vf, fault);
 	if (ret)
-		goto err_fput;
+		goto err_file;
 	return vf;
 
-err_fput:
+err_file:
 	fput(vf->file);
+err_theirs:
+	fput(vf->theirs);
 err_free:
 	kfree(vf);
 	return ERR_PTR(ret);
@@ -176,6 +204,7 @@ void vmdk_file_put(struct vmdk_file *vf)
 	hash_del(&vf->node);
 	mutex_unlock(&claimed_lock);
 	fput(vf->file);
+	fput(vf->theirs);
 	kfree(vf);
 }
 
@@ -200,14 +229,15 @@ unsigned int vmdk_file_block_size(const struct vmdk_file *vf)
 }
 
 /**
- * vmdk_file_can_punch - may holes be punched into a file?
+ * vmdk_file_hole_size - smallest hole that gives space back, in bytes
  * @vf: the file
  *
- * The file system may still refuse; then the caller writes zeros.
+ * Return: 0 when its file system cannot punch holes at all; one that only looks
+ * as if it could says -EOPNOTSUPP later.
  */
-bool vmdk_file_can_punch(const struct vmdk_file *vf)
+unsigned int vmdk_file_hole_size(const struct vmdk_file *vf)
 {
-	return vf->file->f_op->fallocate;
+	return vf->file->f_op->fallocate ? i_blocksize(file_inode(vf->file)) : 0;
 }
 
 /**
@@ -236,8 +266,10 @@ int vmdk_file_read(struct vmdk_file *vf, void *buf, size_t len, loff_t pos)
 /* Tell the next sync that there is something to do; see vmdk_file_sync(). */
 static void vmdk_file_set_dirty(struct vmdk_file *vf)
 {
-	if (!READ_ONCE(vf->dirty))
-		WRITE_ONCE(vf->dirty, true);
+	/* What was written is there before a sync can find the mark. */
+	smp_mb();
+	if (!test_bit(VMDK_FILE_DIRTY, &vf->flags))
+		set_bit(VMDK_FILE_DIRTY, &vf->flags);
 }
 
 /**
@@ -364,7 +396,7 @@ int vmdk_file_sync(struct vmdk_file *vf)
 	if (!vf->writable)
 		return 0;
 	mutex_lock(&vf->sync_mutex);
-	if (!vf->sync_error && xchg(&vf->dirty, false))
+	if (!vf->sync_error && test_and_clear_bit(VMDK_FILE_DIRTY, &vf->flags))
 		vf->sync_error = vfs_fsync(vf->file, 1);
 	ret = vf->sync_error;
 	mutex_unlock(&vf->sync_mutex);
@@ -401,7 +433,8 @@ static void vmdk_file_init_iocb(struct vmdk_run *run, bool write)
 	iocb->ki_complete = vmdk_file_iocb_complete;
 	if (write)
 		iocb->ki_flags |= IOCB_WRITE;
-	if (vf->direct && !((run->map.pos | run->bytes) & vf->dio_mask))
+	if (vf->direct &&
+	    !((run->map.pos | iov_iter_alignment(&run->iter)) & vf->dio_mask))
 		iocb->ki_flags |= IOCB_DIRECT;
 }
 

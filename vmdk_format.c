@@ -316,6 +316,8 @@ const char *vmdk_gde_fault(const struct vmdk_geometry *geo, u32 gde,
 		return NULL;
 	if (gde + (u64)geo->gt_sectors > file_sectors)
 		return "lies past the end of the file";
+	if (gde + (u64)geo->gt_sectors > VMDK_SPARSE_SECTORS_MAX)
+		return "lies past 2 TiB";
 	if (overlaps(gde, geo->gt_sectors, geo->desc, geo->desc_sectors))
 		return "overlaps the descriptor";
 	if (overlaps(gde, geo->gt_sectors, geo->gd, geo->gd_sectors))

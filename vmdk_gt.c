@@ -10,6 +10,10 @@
 
 #include "vmdk.h"
 
+#define VMDK_GT_RESERVE		2
+/* Grains whose marks share a page; see vmdk_test_and_set_mapped(). */
+#define VMDK_MARKS_SHIFT	(PAGE_SHIFT + 3)
+
 static struct kmem_cache *vmdk_gt_cache;
 
 /**
@@ -39,6 +43,31 @@ void vmdk_gt_cache_exit(void)
 	kmem_cache_destroy(vmdk_gt_cache);
 }
 
+/**
+ * vmdk_gt_pool_init - a reserve, so that I/O finds its tables without memory
+ * @chain: the chain
+ *
+ * What the reserve lends comes back from the shrinker.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmdk_gt_pool_init(struct vmdk_chain *chain)
+{
+	return mempool_init_slab_pool(&chain->gts, VMDK_GT_RESERVE,
+				      vmdk_gt_cache);
+}
+
+/**
+ * vmdk_gt_pool_exit - give it back
+ * @chain: the chain; its tables are freed
+ */
+void vmdk_gt_pool_exit(struct vmdk_chain *chain)
+{
+	if (chain->gd_entries)
+		rcu_barrier();
+	mempool_exit(&chain->gts);
+}
+
 /* Does a grain at @gte lie on a table behind overHead? */
 static bool vmdk_on_late_table(const struct vmdk_sparse *sparse, u32 gte)
 {
@@ -59,15 +88,55 @@ static bool vmdk_on_late_table(const struct vmdk_sparse *sparse, u32 gte)
 	return false;
 }
 
-static const char *vmdk_entry_fault(const struct vmdk_sparse *sparse,
-				    u64 grain, u32 gte, u64 file_sectors)
+/* Marks a grain of the file; true: another entry has it already. */
+static bool vmdk_test_and_set_mapped(struct vmdk_sparse *sparse, u32 gte)
+{
+	u32 grain = gte >> sparse->geo.grain_shift;
+	unsigned long *marks = xa_load(&sparse->mapped,
+				       grain >> VMDK_MARKS_SHIFT);
+
+	return __test_and_set_bit(grain & (BIT(VMDK_MARKS_SHIFT) - 1), marks);
+}
+
+/* Have room for the mark of every grain that a table points to. */
+static int vmdk_prepare_marks(struct vmdk_sparse *sparse,
+			      const struct vmdk_gt *gt)
+{
+	void *page;
+	u32 i;
+
+	for (i = 0; i < sparse->geo.gt_entries; i++) {
+		u32 gte = le32_to_cpu((__force __le32)gt->entry[i]);
+		u32 index = (gte >> sparse->geo.grain_shift) >>
+			    VMDK_MARKS_SHIFT;
+
+		if (gte >= sparse->open_sectors ||
+		    xa_load(&sparse->mapped, index))
+			continue;
+		page = kzalloc(PAGE_SIZE, GFP_NOIO);
+		if (!page)
+			return -ENOMEM;
+		if (xa_err(xa_store(&sparse->mapped, index, page, GFP_NOIO))) {
+			kfree(page);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static const char *vmdk_entry_fault(struct vmdk_sparse *sparse, u64 grain,
+				    u32 gte, u64 file_sectors, bool first)
 {
 	const char *why = vmdk_gte_fault(&sparse->geo, grain, gte,
 					 file_sectors);
 
-	if (!why && gte > VMDK_GTE_ZERO && vmdk_on_late_table(sparse, gte))
-		why = "points into a grain table";
-	return why;
+	if (why || gte <= VMDK_GTE_ZERO)
+		return why;
+	if (vmdk_on_late_table(sparse, gte))
+		return "points into a grain table";
+	if (first && vmdk_test_and_set_mapped(sparse, gte))
+		return "shares its grain with another entry";
+	return NULL;
 }
 
 /* From now on nothing is written: what an entry says cannot be trusted. */
@@ -83,17 +152,25 @@ static void vmdk_report_bad(struct vmdk_sparse *sparse, u32 index, u32 entry,
 			   sparse->base + pos, entry, gte, why);
 }
 
+/*
+ * The first time, entries are held against the file as it was at attach: what
+ * we have added to it since belongs to others.  After that, they are ours.
+ */
 static void vmdk_gt_validate(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
 {
 	u64 file_sectors = vmdk_sparse_file_bytes(sparse) >> SECTOR_SHIFT;
 	u64 grain = (u64)gt->index << sparse->geo.gt_shift;
+	bool first = !__test_and_set_bit(gt->index, sparse->seen);
 	u32 i;
 
+	if (first)
+		file_sectors = min(file_sectors, sparse->open_sectors);
 	for (i = 0; i < sparse->geo.gt_entries; i++) {
 		u32 gte = le32_to_cpu((__force __le32)gt->entry[i]);
 		const char *why;
 
-		why = vmdk_entry_fault(sparse, grain + i, gte, file_sectors);
+		why = vmdk_entry_fault(sparse, grain + i, gte, file_sectors,
+				       first);
 		if (why)
 			vmdk_report_bad(sparse, gt->index, i, gte, why);
 		gt->entry[i] = why ? VMDK_GTE_BAD : gte;
@@ -107,19 +184,23 @@ static struct vmdk_gt *vmdk_gt_read(struct vmdk_sparse *sparse, u32 index)
 	struct vmdk_gt *gt;
 	int ret;
 
-	gt = kmem_cache_zalloc(vmdk_gt_cache, GFP_NOIO);
-	if (!gt)
-		return ERR_PTR(-ENOMEM);
+	gt = mempool_alloc(&sparse->chain->gts, GFP_NOIO);
+	memset(gt, 0, struct_size(gt, entry, sparse->geo.gt_entries));
 	INIT_LIST_HEAD(&gt->dirty_node);
+	gt->pool = &sparse->chain->gts;
 	gt->index = index;
 	gt->used = true;
 	gt->settled = sector;
-	if (!sector)
+	if (!sector) {
+		__set_bit(index, sparse->seen);
 		return gt;
+	}
 	ret = vmdk_file_read(sparse->file, gt->entry, bytes,
 			     sparse->base + ((u64)sector << SECTOR_SHIFT));
+	if (!ret && !test_bit(index, sparse->seen))
+		ret = vmdk_prepare_marks(sparse, gt);
 	if (ret) {
-		kmem_cache_free(vmdk_gt_cache, gt);
+		mempool_free(gt, gt->pool);
 		return ERR_PTR(ret);
 	}
 	vmdk_gt_validate(sparse, gt);
@@ -194,7 +275,9 @@ void vmdk_gt_mark_dirty(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 
 static void vmdk_gt_free_rcu(struct rcu_head *rcu)
 {
-	kmem_cache_free(vmdk_gt_cache, container_of(rcu, struct vmdk_gt, rcu));
+	struct vmdk_gt *gt = container_of(rcu, struct vmdk_gt, rcu);
+
+	mempool_free(gt, gt->pool);
 }
 
 /* What waits for a commit, or is being filled, stays. */
@@ -219,10 +302,15 @@ static bool vmdk_gt_evict(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
 void vmdk_gt_free_all(struct vmdk_sparse *sparse)
 {
 	struct vmdk_gt *gt, *next;
+	unsigned long index;
+	void *marks;
 
 	list_for_each_entry_safe(gt, next, &sparse->lru, lru)
-		kmem_cache_free(vmdk_gt_cache, gt);
+		mempool_free(gt, gt->pool);
 	INIT_LIST_HEAD(&sparse->lru);
+	xa_for_each(&sparse->mapped, index, marks)
+		kfree(marks);
+	xa_destroy(&sparse->mapped);
 }
 
 /* -------------------------------------------------------------- shrinker */

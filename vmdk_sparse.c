@@ -43,7 +43,8 @@ static u32 vmdk_run_length(const struct vmdk_sparse *sparse,
 
 /*
  * The pin is taken before the entry is read for good: what is freed after that
- * waits for us, and what was freed before shows in the entry.
+ * waits for us, and what was freed before shows in the entry; unless the table
+ * was given back meanwhile, and shows nothing any more.
  */
 static int vmdk_map_entry(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 			  u64 sector, u32 nr, struct vmdk_map *map)
@@ -55,6 +56,8 @@ static int vmdk_map_entry(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 
 	if (vmdk_gte_is_data(gte) && sparse->chain->writable) {
 		map->pin = vmdk_pin(&sparse->chain->pins);
+		if (rcu_access_pointer(sparse->tables[gt->index]) != gt)
+			return -EAGAIN;
 		gte = READ_ONCE(gt->entry[entry]);
 	}
 	if (gte == VMDK_GTE_BAD)
@@ -65,11 +68,21 @@ static int vmdk_map_entry(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 		map->file = sparse->file;
 		map->pos = sparse->base +
 			   (((u64)gte + offset) << SECTOR_SHIFT);
-	} else if (map->pin) {
+	}
+	return 0;
+}
+
+/* A pin is for data only. */
+static int vmdk_map_pinned(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
+			   u64 sector, u32 nr, struct vmdk_map *map)
+{
+	int ret = vmdk_map_entry(sparse, gt, sector, nr, map);
+
+	if (map->pin && (ret || map->state != VMDK_MAP_DATA)) {
 		percpu_ref_put(map->pin);
 		map->pin = NULL;
 	}
-	return 0;
+	return ret;
 }
 
 /* No table: nothing lies there as far as the table would reach. */
@@ -89,13 +102,21 @@ static int vmdk_sparse_map(struct vmdk_extent *ext, u64 sector, u32 nr,
 	const struct vmdk_geometry *geo = &sparse->geo;
 	u32 index = sector >> (geo->grain_shift + geo->gt_shift);
 	struct vmdk_gt *gt;
-	int ret = 0;
+	int ret;
 
 	for (;;) {
 		rcu_read_lock();
 		gt = rcu_dereference(sparse->tables[index]);
-		if (gt)
-			break;
+		if (gt) {
+			if (!READ_ONCE(gt->used))
+				WRITE_ONCE(gt->used, true);
+			ret = vmdk_map_pinned(sparse, gt, sector, nr, map);
+			rcu_read_unlock();
+			if (ret == -EAGAIN)
+				continue;
+			vmdk_count(sparse->chain, VMDK_STAT_GT_HIT, 1);
+			return ret;
+		}
 		rcu_read_unlock();
 		/* Pairs with vmdk_gt_evict(): gone, so in the directory. */
 		smp_rmb();
@@ -107,12 +128,6 @@ static int vmdk_sparse_map(struct vmdk_extent *ext, u64 sector, u32 nr,
 		if (ret)
 			return ret;
 	}
-	if (!READ_ONCE(gt->used))
-		WRITE_ONCE(gt->used, true);
-	vmdk_count(sparse->chain, VMDK_STAT_GT_HIT, 1);
-	ret = vmdk_map_entry(sparse, gt, sector, nr, map);
-	rcu_read_unlock();
-	return ret;
 }
 
 /* ---------------------------------------------------------- unclean flag */
@@ -187,8 +202,10 @@ static int vmdk_zero_in_place(struct vmdk_extent *ext, u64 sector, u32 *nr,
 	*nr = min(*nr, map.sectors);
 	if (map.state != VMDK_MAP_DATA)
 		return 0;
-	ret = vmdk_file_zero(map.file, map.pos, (loff_t)*nr << SECTOR_SHIFT,
-			     unmap);
+	ret = -EIO;
+	if (!READ_ONCE(ext->sparse->chain->damaged))
+		ret = vmdk_file_zero(map.file, map.pos,
+				     (loff_t)*nr << SECTOR_SHIFT, unmap);
 	if (map.pin)
 		percpu_ref_put(map.pin);
 	return ret;
@@ -233,11 +250,11 @@ static int vmdk_sparse_detach(struct vmdk_extent *ext)
 	struct vmdk_sparse *sparse = ext->sparse;
 	int ret;
 
+	if (READ_ONCE(sparse->chain->error))
+		return -EIO;
 	if (!sparse->marked || READ_ONCE(sparse->chain->damaged))
 		return 0;
-	ret = vmdk_alloc_trim(sparse);
-	if (ret)
-		return ret;
+	vmdk_alloc_trim(sparse);
 	ret = vmdk_file_sync(sparse->file);
 	if (ret) {
 		vmdk_chain_fail(sparse->chain, ret);
@@ -266,7 +283,7 @@ static int vmdk_read_header(struct vmdk_sparse *sparse, u64 file_bytes,
 }
 
 /* What the geometry says must fit what userspace says and what we can do. */
-static int vmdk_check_extent(const struct vmdk_sparse *sparse,
+static int vmdk_check_extent(struct vmdk_sparse *sparse,
 			     const struct vmdk_extent *ext, bool verified,
 			     struct vmdk_fault *fault)
 {
@@ -283,6 +300,11 @@ static int vmdk_check_extent(const struct vmdk_sparse *sparse,
 		return vmdk_fault_set(fault, offsetof(struct vmdk_sparse_header, capacity),
 				      "header: capacity is %llu sectors, the descriptor says %llu",
 				      geo->capacity, ext->sectors);
+	if (geo->gd_entries > VMDK_GD_ENTRIES_MAX - sparse->chain->gd_entries)
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "header: the extents of this disk need more than %u directory entries",
+				      VMDK_GD_ENTRIES_MAX);
+	sparse->chain->gd_entries += geo->gd_entries;
 	if (ext->access != VMDK_ACCESS_RW)
 		return 0;
 	if (sparse->base || sparse->length)
@@ -305,15 +327,16 @@ static u32 *vmdk_read_directory(struct vmdk_sparse *sparse, u64 start,
 	int ret;
 	u32 i;
 
-	gd = kvmalloc(geo->gd_sectors << SECTOR_SHIFT, GFP_KERNEL);
+	gd = kvmalloc(geo->gd_sectors << SECTOR_SHIFT, GFP_KERNEL_ACCOUNT);
 	if (!gd)
 		return ERR_PTR(-ENOMEM);
 	ret = vmdk_file_read(sparse->file, gd, geo->gd_sectors << SECTOR_SHIFT,
 			     sparse->base + pos);
-	for (i = 0; i < geo->gd_entries && !ret && !why; i++) {
-		gd[i] = le32_to_cpu((__force __le32)gd[i]);
+	if (!ret)
+		le32_to_cpu_array(gd, geo->gd_sectors * VMDK_SECTOR_SIZE /
+				      sizeof(*gd));
+	for (i = 0; i < geo->gd_entries && !ret && !why; i++)
 		why = vmdk_gde_fault(geo, gd[i], file_sectors);
-	}
 	if (why)
 		ret = vmdk_fault_set(fault, pos + (i - 1) * sizeof(u32),
 				     "%s: entry %u, sector %u, %s", name,
@@ -358,6 +381,27 @@ static void vmdk_sort_tables(u32 *all, u32 nr)
 		sort(all, nr, sizeof(*all), vmdk_cmp_u32, NULL);
 }
 
+/* A grain can lie on these only; entries in front of overHead are caught. */
+static int vmdk_keep_late_tables(struct vmdk_sparse *sparse, const u32 *all,
+				 u32 nr)
+{
+	const struct vmdk_geometry *geo = &sparse->geo;
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		if (all[i] + (u64)geo->gt_sectors > geo->overhead)
+			break;
+	if (i == nr)
+		return 0;
+	sparse->nr_late_tables = nr - i;
+	sparse->late_tables = kvmalloc_array(nr - i, sizeof(*all),
+					     GFP_KERNEL_ACCOUNT);
+	if (!sparse->late_tables)
+		return -ENOMEM;
+	memcpy(sparse->late_tables, all + i, (nr - i) * sizeof(*all));
+	return 0;
+}
+
 /* Two tables in one place, in whichever directory, and none can be written. */
 static int vmdk_check_tables(struct vmdk_sparse *sparse,
 			     struct vmdk_fault *fault)
@@ -365,8 +409,10 @@ static int vmdk_check_tables(struct vmdk_sparse *sparse,
 	const struct vmdk_geometry *geo = &sparse->geo;
 	u32 nr, i;
 	u32 *all;
+	int ret;
 
-	all = kvmalloc_array(2 * geo->gd_entries, sizeof(*all), GFP_KERNEL);
+	all = kvmalloc_array(2 * geo->gd_entries, sizeof(*all),
+			     GFP_KERNEL_ACCOUNT);
 	if (!all)
 		return -ENOMEM;
 	nr = vmdk_collect_tables(sparse, all);
@@ -380,19 +426,9 @@ static int vmdk_check_tables(struct vmdk_sparse *sparse,
 		kvfree(all);
 		return -EINVAL;
 	}
-	/* A grain can lie on these only; entries in front are caught anyway. */
-	for (i = 0; i < nr; i++)
-		if (all[i] + (u64)geo->gt_sectors > geo->overhead)
-			break;
-	sparse->nr_late_tables = nr - i;
-	if (sparse->nr_late_tables)
-		memmove(all, all + i, sparse->nr_late_tables * sizeof(*all));
-	sparse->late_tables = all;
-	if (!sparse->nr_late_tables) {
-		kvfree(all);
-		sparse->late_tables = NULL;
-	}
-	return 0;
+	ret = vmdk_keep_late_tables(sparse, all, nr);
+	kvfree(all);
+	return ret;
 }
 
 static int vmdk_open_directories(struct vmdk_sparse *sparse, u64 file_sectors,
@@ -434,7 +470,9 @@ static void vmdk_sparse_init(struct vmdk_sparse *sparse,
 	INIT_LIST_HEAD(&sparse->freed);
 	INIT_LIST_HEAD(&sparse->committing);
 	INIT_LIST_HEAD(&sparse->unpunched);
+	INIT_LIST_HEAD(&sparse->draining);
 	INIT_LIST_HEAD(&sparse->pool);
+	xa_init(&sparse->mapped);
 }
 
 /* Grains are added behind the file, and never where something was before. */
@@ -443,11 +481,13 @@ static int vmdk_sparse_set_up(struct vmdk_sparse *sparse, u64 file_bytes)
 	const struct vmdk_geometry *geo = &sparse->geo;
 
 	sparse->tables = kvcalloc(geo->gd_entries, sizeof(*sparse->tables),
-				  GFP_KERNEL);
-	sparse->gd_dirty = bitmap_zalloc(geo->gd_sectors, GFP_KERNEL);
-	if (!sparse->tables || !sparse->gd_dirty)
+				  GFP_KERNEL_ACCOUNT);
+	sparse->gd_dirty = bitmap_zalloc(geo->gd_sectors, GFP_KERNEL_ACCOUNT);
+	sparse->seen = bitmap_zalloc(geo->gd_entries, GFP_KERNEL_ACCOUNT);
+	if (!sparse->tables || !sparse->gd_dirty || !sparse->seen)
 		return -ENOMEM;
-	sparse->end = file_bytes >> SECTOR_SHIFT;
+	sparse->open_sectors = file_bytes >> SECTOR_SHIFT;
+	sparse->end = sparse->open_sectors;
 	sparse->cursor = DIV_ROUND_UP_ULL(file_bytes, SECTOR_SIZE);
 	sparse->cursor = round_up(sparse->cursor, (u64)geo->grain_sectors);
 	sparse->marked = geo->unclean;
@@ -498,10 +538,10 @@ static void vmdk_sparse_free(struct vmdk_extent *ext)
 {
 	struct vmdk_sparse *sparse = ext->sparse;
 
-	if (sparse->tables)
-		vmdk_gt_free_all(sparse);
+	vmdk_gt_free_all(sparse);
 	vmdk_alloc_drop_all(sparse);
 	bitmap_free(sparse->gd_dirty);
+	bitmap_free(sparse->seen);
 	kvfree(sparse->tables);
 	kvfree(sparse->late_tables);
 	kvfree(sparse->rgd);

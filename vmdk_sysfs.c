@@ -42,7 +42,7 @@ static const char *vmdk_state_name(const struct vmdk_disk *disk)
 		return "failed";
 	if (READ_ONCE(disk->chain->damaged))
 		return "damaged";
-	return READ_ONCE(disk->life) == VMDK_LIVE ? "live" : "detaching";
+	return READ_ONCE(disk->life) <= VMDK_LIVE ? "live" : "detaching";
 }
 
 static ssize_t state_show(struct device *dev, struct device_attribute *attr,

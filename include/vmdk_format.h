@@ -76,7 +76,7 @@ typedef __u64 u64;
 #define VMDK_GRAIN_MAX		131072U		/* 64 MiB */
 #define VMDK_GT_ENTRIES_MIN	128U
 #define VMDK_GT_ENTRIES_MAX	512U
-#define VMDK_GD_ENTRIES_MAX	(4U << 20)	/* 16 MiB of directory */
+#define VMDK_GD_ENTRIES_MAX	(2U << 20)	/* 64 TiB of 64 KiB grains */
 #define VMDK_DESC_SECTORS_MAX	2048U		/* 1 MiB */
 /* Table entries are 32-bit sector numbers: a sparse file ends below 2 TiB. */
 #define VMDK_SPARSE_SECTORS_MAX	(1ULL << 32)
