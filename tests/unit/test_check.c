@@ -317,7 +317,7 @@ static uint64_t bad_magic(struct mk_image *m)
 
 static uint64_t bad_capacity(struct mk_image *m)
 {
-	mk_header(m, MK_CAPACITY, 1ULL << 32);
+	mk_header(m, MK_CAPACITY, 1ULL << 31);
 	return MK_GD_OFFSET;
 }
 

@@ -116,7 +116,8 @@ static const struct damage damages[] = {
 	{ "H8", MK_CAPACITY, 0x20000000ULL * 65536, "capacity is", 0 },
 	{ "H8", MK_CAPACITY, 0x20000000ULL * 65536 - 1, "capacity is", 0 },
 	{ "H8", MK_CAPACITY, 0x20000000ULL * 65536 + 1, "capacity is", 0 },
-	{ "H8", MK_CAPACITY, 1ULL << 38, "past the end", MK_GD_OFFSET },
+	{ "H8", MK_CAPACITY, 1ULL << 38, "directory entries", 0 },
+	{ "H8", MK_CAPACITY, 1ULL << 37, "past the end", MK_GD_OFFSET },
 	{ "H9", MK_GD_OFFSET, 0, "inside the header", 0 },
 	{ "H9", MK_GD_OFFSET, 1, "overlaps the descriptor", 0 },
 	{ "H9", MK_GD_OFFSET, 20, "overlaps the descriptor", 0 },
@@ -221,11 +222,11 @@ static void test_flags_clear(void **state)
 	(void)state;
 }
 
-/* 4 Mi directory entries and one more, with the smallest grain and table. */
+/* As many directory entries as may be and one more, with the smallest grain and table. */
 static void test_directory_limit(void **state)
 {
 	const struct mk_options opt = {
-		.capacity = (4ULL << 20) * 8 * 128, .grain = 8, .gtes = 128,
+		.capacity = VMDK_GD_ENTRIES_MAX * 8ULL * 128, .grain = 8, .gtes = 128,
 		.tables = MK_TABLES_LAZY,
 	};
 	struct vmdk_geometry geo;
@@ -234,10 +235,10 @@ static void test_directory_limit(void **state)
 
 	mk_create(&m, &opt);
 	assert_int_equal(decode(&m, &geo, &fault), 0);
-	assert_int_equal(geo.gd_entries, 4 << 20);
+	assert_int_equal(geo.gd_entries, 2 << 20);
 	mk_header(&m, MK_CAPACITY, opt.capacity + 1);
 	assert_int_equal(decode(&m, &geo, &fault), -22);
-	assert_non_null(strstr(fault.text, "4194305 directory entries"));
+	assert_non_null(strstr(fault.text, "2097153 directory entries"));
 	mk_free(&m);
 	(void)state;
 }
