@@ -346,6 +346,9 @@ static int vmdk_zero_piece(struct vmdk_io *io)
 	ret = vmdk_extent_check_access(ext, true);
 	if (!ret)
 		ret = ext->ops->zero(ext, sector, &nr, io);
+	else if (io->op == REQ_OP_DISCARD)
+		/* It is but advice, and others of its sectors may take it. */
+		ret = 0;
 	if (!ret)
 		vmdk_io_advance(io, nr);
 	return ret;
