@@ -21,6 +21,17 @@ static int vmdk_refuse(struct vmdk_fault *fault, const char *why)
 	return vmdk_fault_set(fault, VMDK_NO_OFFSET, "%s", why);
 }
 
+/* It is shown in sysfs: printable, and it ends. */
+static bool vmdk_is_type_name(const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < VMDK_TYPE_SIZE && name[i]; i++)
+		if (!isascii(name[i]) || !isprint(name[i]))
+			return false;
+	return i < VMDK_TYPE_SIZE;
+}
+
 static int vmdk_check_head(const struct vmdk_attach *attach,
 			   struct vmdk_fault *fault)
 {
@@ -35,8 +46,8 @@ static int vmdk_check_head(const struct vmdk_attach *attach,
 	    !attach->nr_extents || attach->nr_extents > VMDK_MAX_EXTENTS ||
 	    attach->nr_patches > VMDK_MAX_PATCHES)
 		return vmdk_refuse(fault, "number of links, extents or patches out of range");
-	if (strnlen(attach->create_type, VMDK_TYPE_SIZE) == VMDK_TYPE_SIZE)
-		return vmdk_refuse(fault, "create_type does not end");
+	if (!vmdk_is_type_name(attach->create_type))
+		return vmdk_refuse(fault, "create_type does not end, or is not printable");
 	if (attach->nr_links > 1) {
 		vmdk_refuse(fault, "chains of links are not supported yet");
 		return -EOPNOTSUPP;
