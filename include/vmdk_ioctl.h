@@ -27,6 +27,10 @@
 /* Feature bits of VMDK_GET_FEATURES. */
 #define VMDK_FEATURE_SPARSE	(1ULL << 0)	/* hosted sparse extents */
 #define VMDK_FEATURE_FLAT	(1ULL << 1)	/* flat, VMFS and zero extents */
+#define VMDK_FEATURE_STREAM	(1ULL << 2)	/* compressed grains, read-only */
+#define VMDK_FEATURE_COWD	(1ULL << 3)	/* COWD extents (vmfsSparse) */
+#define VMDK_FEATURE_SESPARSE	(1ULL << 4)	/* seSparse extents, read-only */
+#define VMDK_FEATURE_DEVICE	(1ULL << 5)	/* windows of block devices */
 
 /* What an extent is: vmdk_extent_info.kind. */
 enum vmdk_kind {
@@ -34,6 +38,8 @@ enum vmdk_kind {
 	VMDK_KIND_ZERO		= 2,	/* reads as zeros, has no file */
 	VMDK_KIND_SPARSE	= 3,	/* hosted sparse file (KDMV) */
 	VMDK_KIND_DEVICE	= 4,	/* sectors of a block device */
+	VMDK_KIND_COWD		= 5,	/* ESXi host sparse file (COWD) */
+	VMDK_KIND_SESPARSE	= 6,	/* ESXi space-efficient sparse file */
 };
 
 /* What may be done with an extent: vmdk_extent_info.access. */
@@ -130,6 +136,7 @@ struct vmdk_patch {
  *	terminated, without newline; empty when errno says it all
  * @fault_extent: for a refused extent, its place in @extents; else ~0
  * @pad: must be 0
+ * @cache_size: bytes of decoded grains to keep; 0: the default (64 MiB)
  * @create_type: printable ASCII, NUL terminated; shown in sysfs only
  * @reserved: must be 0
  */
@@ -152,8 +159,9 @@ struct vmdk_attach {
 	__u64 message;
 	__u32 fault_extent;
 	__u32 pad;
+	__u64 cache_size;
 	char create_type[VMDK_TYPE_SIZE];
-	__u64 reserved[8];
+	__u64 reserved[7];
 };
 
 /* vmdk_detach.flags */

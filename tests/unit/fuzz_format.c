@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libFuzzer entry: vmdk_format.c, the rules of check, and evening out.
+ * libFuzzer entry: vmdk_format.c, vmdk_foreign.c, the rules of check, and
+ * evening out.
  *
  * An even first byte: the rest is a file as it is.  An odd one: it picks a sound
- * image, and the rest are damages of ten bytes: place, width, value.
+ * image, of the format that the second byte says, and the rest are damages of
+ * ten bytes: place, width, value.
  */
 #define _GNU_SOURCE	/* memfd_create */
 #include <errno.h>
@@ -14,7 +16,9 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "mkvmdk.h"
+#include "mkcowd.h"
+#include "mksesparse.h"
+#include "mkstream.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,6 +37,164 @@ static void consume(const struct vmdk_finding *f, void *arg)
 	REQUIRE(f->text[0] && f->found[0] && f->expected[0]);
 	*sum += strlen(f->structure) + strlen(f->text) + strlen(f->found) +
 		strlen(f->expected);
+}
+
+static u64 number(const uint8_t *data, size_t size, u64 at, unsigned int width)
+{
+	u64 v = 0;
+
+	while (width--)
+		v = v << 8 | (at + width < size ? data[at + width] : 0);
+	return v;
+}
+
+static void check_grain(const uint8_t *data, size_t size, u64 file_bytes,
+			const struct vmdk_geometry *geo, u64 grain, u32 gte)
+{
+	struct vmdk_fault fault;
+	uint8_t first[16] = { 0 };
+	u64 pos = gte * 512ULL;
+	u32 offset, length;
+
+	if (pos < size)
+		memcpy(first, data + pos, size - pos < 16 ? size - pos : 16);
+	if (vmdk_grain_marker_check(first, geo, grain, pos, file_bytes, &offset,
+				    &length, &fault)) {
+		REQUIRE(fault.text[0] && fault.offset - pos < 16);
+		return;
+	}
+	REQUIRE(offset == 4 || offset == 12);
+	REQUIRE(length && length <= geo->grain_sectors * 1024);
+	REQUIRE(pos + offset + length <= file_bytes);
+}
+
+static void check_stream_entry(const uint8_t *data, size_t size, u64 file_bytes,
+			       const struct vmdk_geometry *geo, u64 grain)
+{
+	u64 sectors = file_bytes / 512 + !!(file_bytes % 512);
+	u64 gde = geo->gd * 512 + (grain >> geo->gt_shift) * 4;
+	u32 table = (u32)number(data, size, gde, 4);
+	u32 gte;
+
+	if (!table || vmdk_gde_fault(geo, table, file_bytes / 512))
+		return;
+	gte = (u32)number(data, size, table * 512ULL +
+			  (grain & (geo->gt_entries - 1)) * 4, 4);
+	if (gte < 2 || vmdk_stream_gte_fault(geo, grain, gte, sectors))
+		return;
+	REQUIRE(gte >= geo->overhead && gte < sectors);
+	check_grain(data, size, file_bytes, geo, grain, gte);
+}
+
+/* What the header or the footer says is in the file, and clear of the rest. */
+static void check_stream(const uint8_t *data, size_t size, u64 file_bytes,
+			 const struct vmdk_geometry *geo)
+{
+	u64 grain;
+
+	REQUIRE(geo->gd && (geo->gd + geo->gd_sectors) * 512 <= file_bytes);
+	REQUIRE((geo->rgd + geo->gd_sectors) * 512 <= file_bytes || !geo->rgd);
+	REQUIRE(geo->overhead >= geo->desc + geo->desc_sectors);
+	REQUIRE(geo->overhead && geo->overhead * 512 <= file_bytes);
+	for (grain = 0; grain < 64; grain++)
+		check_stream_entry(data, size, file_bytes, geo, grain);
+}
+
+static void stream(const uint8_t *data, size_t size)
+{
+	struct vmdk_sparse_header header;
+	struct vmdk_geometry geo;
+	struct vmdk_fault fault = { 0 };
+	size_t first = size / 512 > 16 ? size / 512 - 16 : 0;
+
+	if (size < sizeof(header))
+		return;
+	memcpy(&header, data, sizeof(header));
+	if (vmdk_header_decode(&header, size, &geo, &fault) ||
+	    !(geo.flags & VMDK_FLAG_COMPRESSED))
+		return;
+	if (geo.gd == VMDK_GD_AT_END &&
+	    vmdk_footer_decode(&header, data + first * 512, size - first * 512,
+			       first * 512, size, &geo, &fault)) {
+		REQUIRE(fault.text[0] && fault.offset < size);
+		return;
+	}
+	check_stream(data, size, size, &geo);
+}
+
+static void cowd(const uint8_t *data, size_t size, u64 file_bytes)
+{
+	struct vmdk_cowd_header header;
+	struct vmdk_geometry geo;
+	struct vmdk_fault fault = { 0 };
+	u32 entry, free_sector;
+	size_t i;
+
+	if (size < sizeof(header))
+		return;
+	memcpy(&header, data, sizeof(header));
+	if (vmdk_cowd_decode(&header, file_bytes, &geo, &free_sector, &fault)) {
+		REQUIRE(fault.text[0] && fault.offset < sizeof(header));
+		return;
+	}
+	REQUIRE((u64)geo.gd_entries << geo.gt_shift >= vmdk_grains(&geo));
+	REQUIRE((u64)geo.gd_sectors * 128 >= geo.gd_entries);
+	REQUIRE(geo.gd >= 4 && geo.overhead * 512 <= file_bytes);
+	REQUIRE(free_sector >= geo.overhead);
+	for (i = sizeof(header); i + 4 <= size; i += 4) {
+		entry = (u32)number(data, size, i, 4);
+		if (entry && !vmdk_gde_fault(&geo, entry, file_bytes / 512))
+			REQUIRE(entry >= 4 && (entry + 32ULL) * 512 <= file_bytes);
+		if (entry &&
+		    !vmdk_cowd_gte_fault(&geo, i, entry, file_bytes / 512))
+			REQUIRE(entry >= geo.overhead && i < vmdk_grains(&geo));
+	}
+}
+
+static void check_sesparse_entry(u64 entry,
+				 const struct vmdk_sesparse_geometry *geo,
+				 u64 file_bytes)
+{
+	u64 sector = 0;
+
+	if (vmdk_sesparse_gde(entry, geo, &sector) == 1) {
+		REQUIRE(sector >= geo->gts);
+		REQUIRE(sector + 64 <= geo->gts + geo->gts_sectors);
+		REQUIRE((sector + 64) * 512 <= file_bytes);
+	}
+	if (vmdk_sesparse_gte(entry, geo, &sector) == VMDK_SESPARSE_DATA) {
+		REQUIRE(sector >= geo->grains);
+		REQUIRE(sector + 8 <= geo->grains + geo->grains_sectors);
+		REQUIRE((sector + 8) * 512 <= file_bytes);
+	}
+}
+
+static void sesparse(const uint8_t *data, size_t size, u64 file_bytes)
+{
+	struct vmdk_sesparse_header header;
+	struct vmdk_sesparse_volatile v;
+	struct vmdk_sesparse_geometry geo;
+	struct vmdk_fault fault = { 0 };
+	size_t i;
+
+	if (size < sizeof(header))
+		return;
+	memcpy(&header, data, sizeof(header));
+	if (vmdk_sesparse_decode(&header, file_bytes, &geo, &fault)) {
+		REQUIRE(fault.text[0] && fault.offset < sizeof(header));
+		return;
+	}
+	REQUIRE(geo.gd && (geo.gd + geo.gd_sectors) * 512 <= file_bytes);
+	REQUIRE(geo.gd_sectors * 64 >= geo.gd_entries);
+	REQUIRE(geo.gd_entries * 32768ULL >= geo.capacity);
+	REQUIRE(geo.volatile_header < file_bytes / 512);
+	if (geo.volatile_header < size / 512) {
+		memcpy(&v, data + geo.volatile_header * 512, sizeof(v));
+		if (vmdk_sesparse_decode_volatile(&v, &geo, &fault))
+			REQUIRE(fault.offset / 512 == geo.volatile_header);
+	}
+	for (i = sizeof(header); i + 8 <= size; i += 8)
+		check_sesparse_entry(number(data, size, i, 8), &geo, file_bytes);
 }
 
 /* What is refused says why; what is accepted keeps to its limits. */
@@ -54,8 +216,10 @@ static void format(const uint8_t *data, size_t size, u64 file_bytes)
 	}
 	REQUIRE((u64)geo.gd_entries << geo.gt_shift >= vmdk_grains(&geo));
 	REQUIRE((u64)geo.gd_sectors * 128 >= geo.gd_entries);
-	if (geo.flags & VMDK_FLAG_COMPRESSED)
+	if (geo.gd == VMDK_GD_AT_END) {
+		REQUIRE(geo.flags & VMDK_FLAG_COMPRESSED);
 		return;
+	}
 	REQUIRE((geo.gd + geo.gd_sectors) * 512 <= file_bytes);
 	for (i = sizeof(header); i + 4 <= size && i < 8192; i += 4) {
 		memcpy(&entry, data + i, sizeof(entry));
@@ -143,22 +307,88 @@ static void damage(struct mk_image *m, const uint8_t *data, size_t size)
 	}
 }
 
+static void make_stream(struct mk_image *image, uint8_t kind)
+{
+	const struct mks_options opt = {
+		.capacity = kind & 2 ? 100 : 300, .grain = 8,
+		.gtes = kind & 4 ? 128 : 512,
+		.place = (kind >> 3 & 3) % 3,
+		.flags = kind >> 5,	/* no markers, RGD, progress */
+		.pad = kind & 2 ? 700 : 0,
+	};
+	uint8_t data[4096];
+	struct mks_image m;
+	unsigned int i;
+
+	mks_create(&m, &opt);
+	for (i = 0; i < 3; i++) {
+		memset(data, (int)i, sizeof(data));
+		mks_grain(&m, i * 4, data);
+	}
+	mks_finish(&m);
+	*image = m.image;
+	free(m.entries);
+}
+
+static void make_cowd(struct mk_image *image, uint8_t kind)
+{
+	const struct mkc_options opt = {
+		.capacity = kind & 2 ? 4097 : 100, .grain = kind & 4 ? 1 : 2,
+		.gd_entries = kind & 8 ? 200 : 0, .stale_free = kind & 16,
+	};
+	static const uint8_t data[1024] = { 1 };
+	struct mkc_image m;
+
+	mkc_create(&m, &opt);
+	mkc_map(&m, 1, data);
+	mkc_map(&m, 0, data);
+	*image = m.image;
+}
+
+static void make_sesparse(struct mk_image *image, uint8_t kind)
+{
+	static const uint8_t data[4096] = { 1 };
+	struct mkse_image m;
+
+	mkse_create(&m, kind & 2 ? 33000 : 999);
+	mkse_map(&m, 1, data);
+	mkse_entry(&m, 2, mkse_value(MKSE_UNMAPPED, 3));
+	mkse_map(&m, 0, data);
+	m.image.gd[0] = m.gd;
+	m.image.gd[1] = m.gts;
+	m.image.opt.grain = 1;
+	*image = m.image;
+}
+
+static void all(const uint8_t *data, size_t size, u64 file_bytes)
+{
+	format(data, size, file_bytes);
+	cowd(data, size, file_bytes);
+	sesparse(data, size, file_bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static void (*const make[])(struct mk_image *, uint8_t) = {
+		make_base, make_stream, make_cowd, make_sesparse,
+	};
 	struct mk_image m;
 
-	if (!size)
+	if (size < 2)
 		return 0;
 	if (!(data[0] & 1)) {
-		format(data + 1, size - 1, size - 1);
-		format(data + 1, size - 1, (u64)data[0] << 33);
+		all(data + 1, size - 1, size - 1);
+		all(data + 1, size - 1, (u64)data[0] << 33);
+		stream(data + 1, size - 1);
 		check(data + 1, size - 1);
 		return 0;
 	}
-	make_base(&m, data[0]);
-	damage(&m, data + 1, size - 1);
-	format(m.bytes, m.size, m.size);
-	check(m.bytes, m.size);
+	make[data[1] & 3](&m, data[0]);
+	damage(&m, data + 2, size - 2);
+	all(m.bytes, m.size, m.size);
+	stream(m.bytes, m.size);
+	if (!(data[1] & 3))
+		check(m.bytes, m.size);
 	mk_free(&m);
 	return 0;
 }

@@ -158,7 +158,7 @@ static void put_descriptor(struct mk_image *m)
 		     "version=1\n"
 		     "CID=12345678\n"
 		     "parentCID=ffffffff\n"
-		     "createType=\"monolithicSparse\"\n"
+		     "createType=\"%s\"\n"
 		     "# Extent description\n"
 		     "RW %llu SPARSE \"image.vmdk\"\n"
 		     "# The Disk Data Base\n"
@@ -168,7 +168,7 @@ static void put_descriptor(struct mk_image *m)
 		     "ddb.geometry.heads = \"16\"\n"
 		     "ddb.geometry.sectors = \"63\"\n"
 		     "ddb.adapterType = \"ide\"\n",
-		     (unsigned long long)m->opt.capacity);
+		     m->opt.create_type, (unsigned long long)m->opt.capacity);
 	require(n > 0 && (size_t)n <= m->opt.desc_sectors * MK_SECTOR,
 		"descriptor too small");
 	memcpy(m->bytes + MK_SECTOR, text, (size_t)n);
@@ -225,6 +225,7 @@ void mk_create(struct mk_image *m, const struct mk_options *opt)
 	o->gtes = o->gtes ? o->gtes : 512;
 	o->version = o->version ? o->version : 1;
 	o->desc_sectors = o->desc_sectors ? o->desc_sectors : 20;
+	o->create_type = o->create_type ? o->create_type : "monolithicSparse";
 	m->gd_entries = (uint32_t)(round_up(o->capacity, o->grain * o->gtes) /
 				   (o->grain * o->gtes));
 	m->gd_sectors = (uint32_t)(round_up(m->gd_entries * 4ULL, MK_SECTOR) /

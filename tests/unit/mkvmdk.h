@@ -38,6 +38,7 @@ struct mk_options {
 	bool one_copy;		/* no redundant directory */
 	bool no_descriptor;
 	enum mk_tables tables;
+	const char *create_type;	/* NULL: monolithicSparse */
 };
 
 struct mk_image {

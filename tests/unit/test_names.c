@@ -181,17 +181,24 @@ static void test_allowed_proc(void **state)
 
 static void test_allow_device(void **state)
 {
-	char device[] = "/dev/loop7";
-	char *allow[2] = { device };
+	char null[] = "/dev/null", gone[] = "/dev/vmdk-not-there", file[] = "f";
+	char *allow[4] = { null, gone, file };
 	struct vmdk_open_options opt = { .allow_devices = allow };
 
 	(void)state;
-	put_text("x.vmdk", HEAD "RW 1 FLAT \"/dev/loop7\" 0\n");
+	put_text("x.vmdk", HEAD "RW 1 FLAT \"/dev/null\" 0\n");
 	refuse("x.vmdk", &reading, -EXDEV, "--allow-device");
-	refuse("x.vmdk", &opt, -EOPNOTSUPP,
-	       "/dev/loop7: raw devices are not supported yet");
-	put_text("x.vmdk", HEAD "RW 1 FLAT \"/dev/../dev/loop7\" 0\n");
+	refuse("x.vmdk", &opt, -EINVAL, "/dev/null: is not a block device");
+	put_text("x.vmdk", HEAD "RW 1 FLAT \"/dev/vmdk-not-there\" 0\n");
+	refuse("x.vmdk", &opt, -ENOENT, "cannot be opened");
+	/* exactly this name, and for what can be a device only */
+	put_text("x.vmdk", HEAD "RW 1 FLAT \"/dev/../dev/null\" 0\n");
 	refuse("x.vmdk", &opt, -EXDEV, "--allow-device");
+	put_text("x.vmdk", HEAD "RW 1 SPARSE \"/dev/null\"\n");
+	refuse("x.vmdk", &opt, -EXDEV, "--allow-device");
+	put_flat("f", 1);
+	put_text("x.vmdk", HEAD "RW 1 VMFSRDM \"f\"\n");
+	refuse("x.vmdk", &opt, -EOPNOTSUPP, "which only ESXi can follow");
 }
 
 /* The name points to a file and to a link by turns; the link never wins. */

@@ -5,28 +5,41 @@
 UNIT_BUILD := build/unit
 UNIT_FLAGS := -std=gnu11 -O1 -g -Wall -Wextra -Wshadow -Wformat=2 -Werror \
 	      -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-	      -D_FILE_OFFSET_BITS=64 -Iinclude -Itools -Itests/unit
+	      -D_FILE_OFFSET_BITS=64 -Iinclude -Itools -Itests/unit $(XML_CPPFLAGS)
+UNIT_FORMAT := vmdk_format.c vmdk_foreign.c
 UNIT_IMAGE := tests/unit/scaffold.c tests/unit/mkvmdk.c tools/image.c \
-	      tools/probe.c tools/extents.c tools/policy.c tools/path.c \
-	      tools/lock.c tools/descriptor.c vmdk_format.c
+	      tools/probe.c tools/extents.c tools/inspect.c tools/policy.c \
+	      tools/path.c tools/lock.c tools/descriptor.c tools/ova.c \
+	      tools/ovf.c tools/tar.c tools/grain_tables.c $(UNIT_FORMAT)
 UNIT_CHECK := tests/unit/mkvmdk.c tools/check.c tools/check_tables.c \
-	      tools/grain_tables.c tools/even_out.c vmdk_format.c
+	      tools/check_stream.c tools/check_sesparse.c \
+	      tools/grain_tables.c tools/even_out.c $(UNIT_FORMAT)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(UNIT_BUILD)/%,$(wildcard tests/unit/test_*.c))
 UNIT_HEADERS := $(wildcard include/*.h tools/*.h tests/unit/*.h)
 
-$(UNIT_BUILD)/test_format: tests/unit/mkvmdk.c vmdk_format.c
+$(UNIT_BUILD)/test_format: tests/unit/mkvmdk.c $(UNIT_FORMAT)
+$(UNIT_BUILD)/test_stream: tests/unit/mkstream.c tests/unit/mkvmdk.c $(UNIT_FORMAT)
+$(UNIT_BUILD)/test_foreign: tests/unit/mkcowd.c tests/unit/mksesparse.c \
+			   tests/unit/mkvmdk.c $(UNIT_FORMAT)
 $(UNIT_BUILD)/test_check $(UNIT_BUILD)/test_judges: $(UNIT_CHECK)
 $(UNIT_BUILD)/test_descriptor: tools/descriptor.c
 $(UNIT_BUILD)/test_image $(UNIT_BUILD)/test_names $(UNIT_BUILD)/test_locks: $(UNIT_IMAGE)
+$(UNIT_BUILD)/test_ova: $(UNIT_IMAGE)
+$(UNIT_BUILD)/test_kinds: tests/unit/mkstream.c tests/unit/mkcowd.c \
+			 tests/unit/mksesparse.c tools/check.c \
+			 tools/check_tables.c tools/check_stream.c \
+			 tools/check_sesparse.c tools/check_extent.c \
+			 $(UNIT_IMAGE)
 
 $(UNIT_TESTS): $(UNIT_BUILD)/%: tests/unit/%.c $(UNIT_HEADERS) | $(UNIT_BUILD)
-	$(CC) $(UNIT_FLAGS) -o $@ $(filter %.c,$^) -lcmocka
+	$(CC) $(UNIT_FLAGS) -o $@ $(filter %.c,$^) -lcmocka -lz -lxml2
 
-$(UNIT_BUILD)/fuzz_format: $(UNIT_CHECK)
+$(UNIT_BUILD)/fuzz_format: $(UNIT_CHECK) tests/unit/mkstream.c \
+			  tests/unit/mkcowd.c tests/unit/mksesparse.c
 $(UNIT_BUILD)/fuzz_descriptor: tools/descriptor.c
 
 $(UNIT_BUILD)/fuzz_%: tests/unit/fuzz_%.c $(UNIT_HEADERS) | $(UNIT_BUILD)
-	clang $(UNIT_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^)
+	clang $(UNIT_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lz
 
 $(UNIT_BUILD):
 	mkdir -p $@

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Disks in an OVA: which there are, where they lie, and what is refused of
+ * archives and OVF descriptors that are damaged or hostile.
+ */
+#define _GNU_SOURCE	/* asprintf */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "ova.h"
+#include "scaffold.h"
+
+#define BLOCK	512
+
+/* Byte offsets of a ustar header's fields. */
+enum { NAME = 0, SIZE = 124, SUM = 148, KIND = 156, MAGIC = 257, PREFIX = 345 };
+
+struct archive {
+	uint8_t *bytes;
+	size_t size;
+};
+
+static uint8_t *grow(struct archive *a, size_t size)
+{
+	a->bytes = realloc(a->bytes, a->size + size);
+	assert_non_null(a->bytes);
+	memset(a->bytes + a->size, 0, size);
+	a->size += size;
+	return a->bytes + a->size - size;
+}
+
+static void sum(uint8_t *header)
+{
+	unsigned int i, total = 0;
+
+	memset(header + SUM, ' ', 8);
+	for (i = 0; i < BLOCK; i++)
+		total += header[i];
+	snprintf((char *)header + SUM, 8, "%06o", total);
+}
+
+/* Appends a header; returns its place in the archive. */
+static size_t add_header(struct archive *a, const char *name, char kind,
+			 uint64_t size)
+{
+	uint8_t *h = grow(a, BLOCK);
+
+	strncpy((char *)h + NAME, name, 99);
+	snprintf((char *)h + SIZE, 12, "%011llo", (unsigned long long)size);
+	h[KIND] = kind;
+	memcpy(h + MAGIC, "ustar", 5);
+	memcpy(h + MAGIC + 6, "00", 2);
+	sum(h);
+	return a->size - BLOCK;
+}
+
+static size_t add_kind(struct archive *a, const char *name, char kind,
+		       const void *data, size_t size)
+{
+	size_t at = add_header(a, name, kind, size);
+
+	memcpy(grow(a, (size + BLOCK - 1) / BLOCK * BLOCK), data, size);
+	return at;
+}
+
+static size_t add(struct archive *a, const char *name, const void *data,
+		  size_t size)
+{
+	return add_kind(a, name, '0', data, size);
+}
+
+static size_t add_text(struct archive *a, const char *name, const char *text)
+{
+	return add(a, name, text, strlen(text));
+}
+
+/* A sparse disk of that many sectors. */
+static size_t add_disk(struct archive *a, const char *name, uint64_t sectors)
+{
+	struct mk_image m;
+	char text[128];
+	size_t at;
+
+	snprintf(text, sizeof(text), HEAD "RW %llu SPARSE \"old name\"\n",
+		 (unsigned long long)sectors);
+	make_sparse(&m, &(struct mk_options){ .capacity = sectors }, text);
+	at = add(a, name, m.bytes, m.size);
+	mk_free(&m);
+	return at;
+}
+
+static void finish(struct archive *a, const char *file)
+{
+	grow(a, 2 * BLOCK);
+	put(file, a->bytes, a->size);
+	free(a->bytes);
+	memset(a, 0, sizeof(*a));
+}
+
+#define FILE_TAG(id, href)	"<File ovf:id='" id "' ovf:href='" href "'/>"
+#define DISK_TAG(id, ref)	"<Disk ovf:diskId='" id "' ovf:fileRef='" ref "'/>"
+#define OVF(files, disks)						\
+	"<?xml version='1.0'?>\n<Envelope xmlns='http://schemas.dmtf.org/"	\
+	"ovf/envelope/1' xmlns:ovf='http://schemas.dmtf.org/ovf/envelope/1'>"	\
+	"<References>" files "</References><DiskSection>" disks		\
+	"</DiskSection></Envelope>"
+#define ONE	OVF(FILE_TAG("f1", "a.vmdk"), DISK_TAG("d1", "f1"))
+
+static const struct vmdk_open_options *choose(const char *disk)
+{
+	static struct vmdk_open_options opt;
+
+	opt = reading;
+	opt.disk = disk;
+	return &opt;
+}
+
+static void refuse_ovf(const char *text, const char *words)
+{
+	struct archive a = { 0 };
+
+	add_text(&a, "x.ovf", text);
+	add_disk(&a, "a.vmdk", 2048);
+	finish(&a, "x.ova");
+	refuse("x.ova", &reading, -EINVAL, words);
+}
+
+/* ------------------------------------------------------------ sound ones */
+
+static void test_one_disk(void **state)
+{
+	struct archive a = { 0 };
+	struct vmdk_image *img, *other;
+	size_t at;
+
+	(void)state;
+	add_text(&a, "x.ovf", ONE);
+	at = add_disk(&a, "a.vmdk", 2048);
+	finish(&a, "x.ova");
+	/* wanted for writing or not: a member is only read, also by several */
+	img = accept("x.ova", &writing);
+	other = accept("x.ova", &writing);
+	assert_string_equal(img->path, "x.ova");
+	assert_string_equal(img->member, "a.vmdk");
+	assert_string_equal(img->extents[0].path, "x.ova:a.vmdk");
+	assert_non_null(strstr(img->read_only, "archive"));
+	assert_int_equal(img->extents[0].access, VMDK_ACCESS_RDONLY);
+	assert_int_equal(img->extents[0].kind, VMDK_KIND_SPARSE);
+	assert_int_equal(img->extents[0].offset, at + BLOCK);
+	assert_int_equal(img->extents[0].length, img->extents[0].file_bytes);
+	assert_int_equal(img->desc_offset, at + 2 * BLOCK);
+	assert_int_equal(img->sectors, 2048);
+	vmdk_image_close(other);
+	vmdk_image_close(img);
+	refuse("x.ova", choose("a"), -EINVAL, "there is no disk \"a\"; there is 1 (a.vmdk)");
+}
+
+static void test_several_disks(void **state)
+{
+	static const char * const names[] = { "2", "b c.vmdk", "d2" };
+	struct archive a = { 0 };
+	struct vmdk_image *img;
+	size_t i;
+
+	(void)state;
+	add_text(&a, "x.ovf",
+		 OVF(FILE_TAG("f3", "c.vmdk") FILE_TAG("f1", "a.vmdk")
+		     FILE_TAG("f2", "b%20c.vmdk") FILE_TAG("iso", "i.iso"),
+		     DISK_TAG("d1", "f1") "<Disk ovf:diskId='empty'/>"
+		     DISK_TAG("d2", "f2") DISK_TAG("d3", "f3")));
+	add_disk(&a, "a.vmdk", 2048);
+	add_disk(&a, "./b c.vmdk", 4096);
+	add_disk(&a, "c.vmdk", 8192);
+	finish(&a, "x.ova");
+	refuse("x.ova", &reading, -EINVAL,
+	       "x.ova: has 3 disks, choose one with --disk: 1 (a.vmdk), 2 (b c.vmdk), 3 (c.vmdk)\n");
+	for (i = 0; i < NR_OF(names); i++) {
+		img = accept("x.ova", choose(names[i]));
+		assert_int_equal(img->sectors, 4096);
+		vmdk_image_close(img);
+	}
+	refuse("x.ova", choose("0"), -EINVAL, "no disk \"0\"");
+	refuse("x.ova", choose("4"), -EINVAL, "no disk \"4\"");
+	refuse("x.ova", choose("99999999999999999999999"), -EINVAL, "no disk");
+	refuse("x.ova", choose(""), -EINVAL, "no disk");
+}
+
+/* Names too long for a ustar header, sizes too large for its digits. */
+static void test_extended_headers(void **state)
+{
+	static const char name[] = "disk with a name.vmdk";
+	static const char *records = "30 path=disk with a name.vmdk\n"
+				     "12 a=b=cdef\n";
+	struct archive a = { 0 };
+	struct vmdk_image *img;
+	char ovf[1024];
+	size_t at;
+	int kind;
+
+	(void)state;
+	snprintf(ovf, sizeof(ovf), "%s", OVF(FILE_TAG("f", "disk with a name.vmdk"),
+					     DISK_TAG("d", "f")));
+	for (kind = 0; kind < 4; kind++) {
+		add_text(&a, "x.ovf", ovf);
+		if (kind == 0)
+			add_kind(&a, "././@LongLink", 'L', name, sizeof(name));
+		if (kind == 1)
+			add_kind(&a, "PaxHeaders/x", 'x', records, strlen(records));
+		at = add_disk(&a, kind < 2 ? "short" : name, 2048);
+		if (kind == 2) {
+			strcpy((char *)a.bytes + at + NAME, "name.vmdk");
+			strcpy((char *)a.bytes + at + PREFIX, "disk with a");
+			a.bytes[at + PREFIX + 11] = 0;
+			sum(a.bytes + at);
+		}
+		if (kind == 3) {
+			uint64_t size = strtoull((char *)a.bytes + at + SIZE,
+						 NULL, 8);
+			int i;
+
+			memset(a.bytes + at + SIZE, 0, 12);
+			a.bytes[at + SIZE] = 0x80;
+			for (i = 0; i < 8; i++)
+				a.bytes[at + SIZE + 11 - i] = size >> 8 * i;
+			sum(a.bytes + at);
+		}
+		finish(&a, "x.ova");
+		if (kind == 2) {
+			refuse("x.ova", &reading, -EOPNOTSUPP, "no such member");
+			continue;
+		}
+		img = accept("x.ova", &reading);
+		assert_int_equal(img->extents[0].offset, at + BLOCK);
+		assert_string_equal(img->member, name);
+		vmdk_image_close(img);
+	}
+}
+
+/* What tar itself writes. */
+static void test_made_by_tar(void **state)
+{
+	static const char * const formats[] = { "ustar", "gnu", "pax", "posix" };
+	struct vmdk_image *img;
+	char *command;
+	size_t i;
+
+	(void)state;
+	put_text("x.ovf", ONE);
+	put_text("x.mf", "SHA256(x.ovf)= 00\n");
+	put_sparse("a.vmdk", 2048, HEAD "RW 2048 SPARSE \"a\"\n");
+	assert_int_equal(mkdir("folder", 0755), 0);
+	for (i = 0; i < NR_OF(formats); i++) {
+		assert_true(asprintf(&command,
+				     "tar --format=%s -cf x.ova x.ovf x.mf folder a.vmdk",
+				     formats[i]) > 0);
+		assert_int_equal(system(command), 0);
+		free(command);
+		img = accept("x.ova", &reading);
+		assert_int_equal(img->sectors, 2048);
+		vmdk_image_close(img);
+	}
+}
+
+/* ------------------------------------------------------------ members */
+
+static void refuse_member(const char *file_tag, const char *name,
+			  const void *data, size_t size, const char *words)
+{
+	struct archive a = { 0 };
+	char ovf[1024];
+
+	snprintf(ovf, sizeof(ovf), OVF("%s", DISK_TAG("d", "f")), file_tag);
+	add_text(&a, "x.ovf", ovf);
+	add(&a, name, data, size);
+	finish(&a, "x.ova");
+	refuse("x.ova", &reading, -EOPNOTSUPP, words);
+}
+
+static void test_unusable_members(void **state)
+{
+	(void)state;
+	refuse_member(FILE_TAG("f", "a.vmdk.gz"), "a.vmdk.gz", "\x1f\x8b\x08", 3,
+		      "x.ova:a.vmdk.gz: is compressed as a whole: extract it with tar, and unpack it with gunzip");
+	refuse_member("<File ovf:id='f' ovf:href='a' ovf:compression='gzip'/>",
+		      "a", "KDMV", 4, "x.ova:a: is compressed as a whole");
+	refuse_member(FILE_TAG("f", "gone.vmdk"), "a", "", 0,
+		      "x.ova:gone.vmdk: there is no such member");
+	refuse_member(FILE_TAG("g", "a"), "a", "", 0, "no File of that id");
+	refuse_member(FILE_TAG("f", "http://x/a.vmdk"), "a", "", 0,
+		      "is not in the archive, but elsewhere");
+	refuse_member(FILE_TAG("f", "../a"), "a", "", 0, "no such member");
+	refuse_member(FILE_TAG("f", "a%00b"), "a", "", 0, "no such member");
+	refuse_member(FILE_TAG("f", "a.vmdk"), "a.vmdk", HEAD "RW 8 ZERO\n",
+		      strlen(HEAD) + 10, "is not a sparse disk with its desc");
+}
+
+static void test_other_disk_is_no_harm(void **state)
+{
+	struct archive a = { 0 };
+
+	(void)state;
+	add_text(&a, "x.ovf", OVF(FILE_TAG("f1", "gone") FILE_TAG("f2", "a.vmdk"),
+				  DISK_TAG("d1", "f1") DISK_TAG("d2", "f2")
+				  "<Disk ovf:diskId='d3' ovf:fileRef='f2' ovf:parentRef='d1'/>"));
+	add_disk(&a, "a.vmdk", 2048);
+	finish(&a, "x.ova");
+	vmdk_image_close(accept("x.ova", choose("d2")));
+	refuse("x.ova", choose("d1"), -EOPNOTSUPP, "no such member");
+	refuse("x.ova", choose("d3"), -EOPNOTSUPP, "child of another disk");
+	refuse("x.ova", choose("a.vmdk"), -EINVAL, "is the name of 2 disks");
+}
+
+static void test_chunks(void **state)
+{
+	struct archive a = { 0 };
+
+	(void)state;
+	add_text(&a, "x.ovf",
+		 OVF("<File ovf:id='f1' ovf:href='a.vmdk' ovf:chunkSize='9'/>",
+		     DISK_TAG("d1", "f1")));
+	add_disk(&a, "a.vmdk.000000000", 2048);
+	grow(&a, 0);
+	put("x.ova", a.bytes, a.size);
+	/* one chunk is the file */
+	vmdk_image_close(accept("x.ova", &reading));
+	add_text(&a, "a.vmdk.000000001", "more");
+	finish(&a, "x.ova");
+	refuse("x.ova", &reading, -EOPNOTSUPP, "is cut into chunks: extract");
+}
+
+/* ------------------------------------------------------------ archives */
+
+static void damage_header(size_t field, const void *bytes, size_t size,
+			  bool keep_sum, const char *words)
+{
+	struct archive a = { 0 };
+	size_t at;
+
+	add_text(&a, "x.ovf", ONE);
+	at = add_disk(&a, "a.vmdk", 2048);
+	memcpy(a.bytes + at + field, bytes, size);
+	if (!keep_sum)
+		sum(a.bytes + at);
+	finish(&a, "x.ova");
+	refuse("x.ova", &reading, -EINVAL, words);
+}
+
+static void test_bad_headers(void **state)
+{
+	(void)state;
+	damage_header(NAME, "b", 1, true, "the check sum is wrong");
+	damage_header(MAGIC, "u5tar", 5, false, "this is no header");
+	damage_header(SIZE, "89", 2, false, "the size is not a number");
+	damage_header(SIZE, "\xff\xff", 2, false, "the size is not a number");
+	damage_header(SIZE, "\x80\1\1\1\1", 5, false, "the size is not a number");
+	damage_header(SIZE, "77777777777", 11, false, "it is truncated");
+	damage_header(SIZE, "\x80\0\0\0\x7f", 5, false, "it is truncated");
+	damage_header(NAME, "../../etc/shadow", 17, false, "leads out of the archive");
+	damage_header(NAME, "/etc/shadow", 12, false, "leads out of the archive");
+	damage_header(NAME, "\0", 1, false, "has no name");
+	damage_header(NAME, "./x.ovf", 8, false, "another member of the name \"x.ovf\"");
+	damage_header(NAME, "b.OVF", 6, false, "has two OVF descriptors");
+	damage_header(KIND, "2", 1, false, "that is not a file has data");
+	damage_header(KIND, "x", 1, false, "x.ova: tar header at byte ");
+}
+
+static void refuse_records(const char *records, int ret, const char *words)
+{
+	struct archive a = { 0 };
+
+	add_text(&a, "x.ovf", ONE);
+	add_kind(&a, "h", 'x', records, strlen(records));
+	add_disk(&a, "a.vmdk", 2048);
+	finish(&a, "x.ova");
+	refuse("x.ova", &reading, ret, words);
+}
+
+static void repeat_record(void)
+{
+	char *records = malloc(65546);
+
+	assert_non_null(records);
+	memset(records, '\n', 65545);
+	records[65545] = '\0';
+	refuse_records(records, -EINVAL, "the extended header is too long");
+	free(records);
+}
+
+static void test_bad_records(void **state)
+{
+	(void)state;
+	refuse_records("0 path=a\n", -EINVAL, "wrong length");
+	refuse_records("99 path=a\n", -EINVAL, "wrong length");
+	refuse_records("18446744073709551625 path=a\n", -EINVAL, "wrong length");
+	refuse_records("path=a\n", -EINVAL, "wrong length");
+	refuse_records("8 patha\n", -EINVAL, "has no '='");
+	refuse_records("8 path=\n", -EINVAL, "long name in it is not valid");
+	refuse_records("9 size=x\n", -EINVAL, "is not a number");
+	refuse_records("28 size=9999999999999999999\n", -EINVAL, "not a number");
+	refuse_records("18 size=999999999\n", -EINVAL, "it is truncated");
+	repeat_record();
+	refuse_records("22 GNU.sparse.major=1\n", -EOPNOTSUPP, "sparse file");
+}
+
+/* At no length that cuts something off does it come to harm. */
+static void test_truncated(void **state)
+{
+	struct archive a = { 0 };
+	struct vmdk_image *img;
+	size_t size, whole;
+
+	(void)state;
+	add_text(&a, "x.ovf", ONE);
+	add_disk(&a, "a.vmdk", 2048);
+	whole = a.size;
+	for (size = BLOCK; size < whole; size += size % 3 ? 1021 : 509) {
+		put("x.ova", a.bytes, size);
+		assert_int_not_equal(try_image("x.ova", &reading, &img), 0);
+		assert_memory_equal(message, "vmdkctl: x.ova", 14);
+	}
+	put("x.ova", a.bytes, whole);
+	vmdk_image_close(accept("x.ova", &reading));
+	free(a.bytes);
+}
+
+static void test_no_appliance(void **state)
+{
+	struct archive a = { 0 };
+
+	(void)state;
+	add_disk(&a, "a.vmdk", 2048);
+	finish(&a, "x.ova");
+	refuse("x.ova", &reading, -EINVAL, "a tar archive without an OVF");
+	put_sparse("a.vmdk", 2048, HEAD "RW 2048 SPARSE \"a\"\n");
+	refuse("a.vmdk", choose("1"), -EINVAL, "a.vmdk: is not an OVA");
+	/* what macOS adds is no second descriptor */
+	add_text(&a, "._x.ovf", "junk");
+	add_text(&a, "x.ovf", ONE);
+	add_disk(&a, "a.vmdk", 2048);
+	finish(&a, "x.ova");
+	vmdk_image_close(accept("x.ova", &reading));
+}
+
+/* ----------------------------------------------------------- descriptors */
+
+/* With as many lines again it would grow to GBs, were entities replaced. */
+#define LAUGHS								\
+	"<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaaaaaaaaaaaa'>"		\
+	"<!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>"			\
+	"<!ENTITY c '&b;&b;&b;&b;&b;&b;&b;&b;'>]>"			\
+	"<e><File href='&c;&c;&c;&c;&c;&c;'/></e>"
+
+static void test_hostile_xml(void **state)
+{
+	(void)state;
+	refuse_ovf("", "x.ova:x.ovf: OVF descriptor at line ");
+	refuse_ovf("junk", "it is not well-formed XML");
+	refuse_ovf("<Envelope>", "it is not well-formed XML");
+	refuse_ovf("<Envelope/>", "lists no disk with a file");
+	refuse_ovf("<!DOCTYPE x SYSTEM 'file:///etc/passwd'><Envelope/>",
+		   "it has a document type");
+	refuse_ovf(LAUGHS, "it has a document type");
+	refuse_ovf("<!DOCTYPE x [<!ENTITY % a SYSTEM '/etc/passwd'> %a;]><x/>",
+		   "it has a document type");
+	refuse_ovf("\xef\xbb\xbf<?xml version='1.0'?> <!-- <x> --><?y?>\n"
+		   "<!DOCTYPE x><x/>", "it has a document type");
+	refuse_ovf("<!-- <!DOCTYPE x> --><e/>", "lists no disk");
+	refuse_ovf("<Envelope><File id='f'/></Envelope>", "a File has no href");
+	refuse_ovf("<e xmlns:x='y'><File href='a' id='b' x:id='c'/></e>",
+		   "an attribute is given twice");
+	refuse_ovf("<e><File href='a' chunkSize='-1'/></e>", "chunkSize is not");
+	refuse_ovf("\xff\xfe<\0e\0", "it is not well-formed XML");
+}
+
+static void repeat(const char *head, const char *middle, const char *tail,
+		   size_t times, const char *words)
+{
+	size_t len = strlen(middle), size = strlen(head), i;
+	char *text = malloc(size + times * len + strlen(tail) + 1);
+
+	assert_non_null(text);
+	memcpy(text, head, size);
+	for (i = 0; i < times; i++, size += len)
+		memcpy(text + size, middle, len);
+	strcpy(text + size, tail);
+	refuse_ovf(text, words);
+	free(text);
+}
+
+static void test_large_xml(void **state)
+{
+	(void)state;
+	repeat("<e>", "<File href='a'/>", "</e>", 1025, "too many files");
+	repeat("", "<e>", "", 100000, "it is not well-formed XML");
+	repeat("<e>", "                ", "</e>", 1 << 20, "more than 16 MiB");
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(test_one_disk),
+		TEST(test_several_disks),
+		TEST(test_extended_headers),
+		TEST(test_made_by_tar),
+		TEST(test_unusable_members),
+		TEST(test_other_disk_is_no_harm),
+		TEST(test_chunks),
+		TEST(test_bad_headers),
+		TEST(test_bad_records),
+		TEST(test_truncated),
+		TEST(test_no_appliance),
+		TEST(test_hostile_xml),
+		TEST(test_large_xml),
+	};
+
+	return cmocka_run_group_tests(tests, note_open_fds, check_open_fds);
+}
