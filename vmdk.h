@@ -8,6 +8,7 @@
  *	vmdk_commit.c	  its tables back to disk, in crash-safe order
  *	vmdk_alloc.c	  its grains: claim, publish, free
  *	vmdk_gt.c	  its grain tables in memory
+ *	vmdk_stream.c	compressed grain -> bytes in memory
  *	vmdk_file.c	run -> bytes of a struct file
  *
  * and beside it vmdk_ctl.c (the control device) and vmdk_sysfs.c.  Calls go
@@ -53,6 +54,7 @@ struct vmdk_chain;
 struct vmdk_extent;
 struct vmdk_io;
 struct vmdk_sparse;
+struct vmdk_stream;
 
 /* ------------------------------------------------------------ vmdk_file.c */
 
@@ -115,6 +117,7 @@ enum vmdk_state {
 	VMDK_MAP_DATA,	/* at @file, @pos */
 	VMDK_MAP_ZERO,	/* zeros */
 	VMDK_MAP_HOLE,	/* nothing: the parent shows, or zeros */
+	VMDK_MAP_COMPRESSED, /* @offset sectors into @grain, which is at @pos */
 };
 
 /**
@@ -124,6 +127,9 @@ enum vmdk_state {
  * @file: for DATA: the file
  * @pos: for DATA: the byte in it
  * @pin: for DATA that could be freed: released when its I/O is over
+ * @stream: for COMPRESSED: who can inflate it
+ * @grain: for COMPRESSED
+ * @offset: for COMPRESSED: sectors
  */
 struct vmdk_map {
 	enum vmdk_state state;
@@ -131,6 +137,9 @@ struct vmdk_map {
 	struct vmdk_file *file;
 	loff_t pos;
 	struct percpu_ref *pin;
+	struct vmdk_stream *stream;
+	u64 grain;
+	u32 offset;
 };
 
 /**
@@ -270,6 +279,8 @@ enum vmdk_stat {
 	VMDK_STAT_GT_HIT,	/* grain table found in memory */
 	VMDK_STAT_GT_MISS,	/* grain table read from the file */
 	VMDK_STAT_COMMITS,	/* commits that wrote a table */
+	VMDK_STAT_INFLATES,	/* grains inflated */
+	VMDK_STAT_CACHE_HITS,	/* reads from an inflated grain */
 	VMDK_NR_STATS
 };
 
@@ -293,6 +304,24 @@ struct vmdk_pins {
 		struct completion drained;
 	} gen[2];
 	unsigned int current_gen;
+};
+
+/**
+ * struct vmdk_cache - inflated grains of a chain
+ * @lock: protects the following, and all entries
+ * @lru: L  those that are ready
+ * @nr: A (lock)  how many
+ * @bytes: A (lock)  what they take
+ * @limit: I
+ * @shrinker: I
+ */
+struct vmdk_cache {
+	spinlock_t lock;		/* entries and their list */
+	struct list_head lru;
+	unsigned long nr;
+	size_t bytes;
+	size_t limit;
+	struct shrinker *shrinker;
 };
 
 /**
@@ -328,6 +357,7 @@ struct vmdk_pins {
  * @runs: I  reserve of runs, so that I/O makes progress without memory
  * @gts: I  reserve of tables, for the same
  * @shrinker: I  gives tables back
+ * @cache: of inflated grains
  * @stats: A  per CPU, so that counting shares no cache line
  */
 struct vmdk_chain {
@@ -362,6 +392,7 @@ struct vmdk_chain {
 	mempool_t runs;
 	mempool_t gts;
 	struct shrinker *shrinker;
+	struct vmdk_cache cache;
 	struct vmdk_stats __percpu *stats;
 };
 
@@ -481,6 +512,7 @@ struct vmdk_freed {
  * @gd_dirty: L (commit_mutex)  bitmap of directory sectors that differ from the file
  * @late_tables: I  sorted sectors of tables behind overHead; NULL: none
  * @nr_late_tables: I
+ * @stream: I  reads its grains when they are compressed; else NULL
  * @open_sectors: I  length of the file at attach
  * @seen: L (load_mutex)  bitmap of tables that were validated in full
  * @mapped: L (load_mutex)  bitmaps of grains that a table in the file points to
@@ -517,6 +549,7 @@ struct vmdk_sparse {
 	unsigned long *gd_dirty;
 	u32 *late_tables;
 	u32 nr_late_tables;
+	struct vmdk_stream *stream;
 	u64 open_sectors;
 	unsigned long *seen;
 	struct xarray mapped;
@@ -555,6 +588,46 @@ static inline u64 vmdk_sparse_file_bytes(const struct vmdk_sparse *sparse)
 	size = size > sparse->base ? size - sparse->base : 0;
 	return sparse->length ? min(sparse->length, size) : size;
 }
+
+/* ---------------------------------------------------------- vmdk_stream.c */
+
+/**
+ * struct vmdk_stream - the compressed grains of an extent
+ * @chain: I
+ * @file: I
+ * @base: I  byte in the file at which the extent begins
+ * @geo: I  the extent's
+ * @grain_bytes: I
+ * @decoded: inflated grains, and those that are being inflated, by number
+ * @last: A  the grain that was read last
+ * @ahead: A  the first one that nobody inflates ahead yet
+ * @spare_mutex: protects @spare
+ * @spare: to inflate into when there is no memory
+ */
+struct vmdk_stream {
+	struct vmdk_chain *chain;
+	struct vmdk_file *file;
+	u64 base;
+	const struct vmdk_geometry *geo;
+	u32 grain_bytes;
+	struct xarray decoded;
+	u64 last;
+	u64 ahead;
+	struct mutex spare_mutex;	/* one user of the spare at a time */
+	void *spare;
+};
+
+int vmdk_stream_init(void);
+void vmdk_stream_exit(void);
+int vmdk_cache_init(struct vmdk_chain *chain, u64 limit);
+void vmdk_cache_exit(struct vmdk_chain *chain);
+struct vmdk_stream *vmdk_stream_open(struct vmdk_chain *chain,
+				     struct vmdk_file *file, u64 base,
+				     const struct vmdk_geometry *geo);
+void vmdk_stream_free(struct vmdk_stream *stream);
+int vmdk_stream_read(struct vmdk_io *io, const struct vmdk_map *map, u32 nr);
+u64 vmdk_stream_ahead_window(struct vmdk_stream *stream, u64 grain, u32 *count);
+void vmdk_stream_ahead(const struct vmdk_map *map);
 
 /* -------------------------------------------------------------- vmdk_gt.c */
 

@@ -708,11 +708,16 @@ static int __init vmdk_init(void)
 	vmdk_wq = alloc_workqueue("vmdk-detach", WQ_UNBOUND, 0);
 	if (!vmdk_wq)
 		goto err_cache;
-	ret = vmdk_ctl_register();
+	ret = vmdk_stream_init();
 	if (ret)
 		goto err_wq;
+	ret = vmdk_ctl_register();
+	if (ret)
+		goto err_stream;
 	return 0;
 
+err_stream:
+	vmdk_stream_exit();
 err_wq:
 	destroy_workqueue(vmdk_wq);
 err_cache:
@@ -725,6 +730,7 @@ static void __exit vmdk_exit(void)
 	vmdk_ctl_unregister();
 	destroy_workqueue(vmdk_wq);
 	idr_destroy(&disks);
+	vmdk_stream_exit();
 	vmdk_gt_cache_exit();
 }
 

@@ -12,7 +12,8 @@
 
 #include "vmdk.h"
 
-#define VMDK_FEATURES	(VMDK_FEATURE_SPARSE | VMDK_FEATURE_FLAT)
+#define VMDK_FEATURES	(VMDK_FEATURE_SPARSE | VMDK_FEATURE_FLAT | \
+			 VMDK_FEATURE_STREAM)
 
 /* ---------------------------------------------------------------- checks */
 

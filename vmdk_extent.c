@@ -11,6 +11,7 @@
 #include "vmdk.h"
 
 #define VMDK_RUN_RESERVE	16
+#define VMDK_CACHE_DEFAULT	SZ_64M
 
 /* ------------------------------------------------- flat and zero extents */
 
@@ -190,6 +191,38 @@ static int vmdk_read_zeros(struct vmdk_io *io, u32 nr)
 	return 0;
 }
 
+static void vmdk_read_ahead(struct vmdk_extent *ext,
+			    const struct vmdk_map *from)
+{
+	u32 grain_sectors = from->offset + from->sectors;
+	u32 count;
+	u64 grain;
+
+	grain = vmdk_stream_ahead_window(from->stream, from->grain, &count);
+	for (; count--; grain++) {
+		u64 sector = grain * grain_sectors;
+		struct vmdk_map map = {};
+
+		if (sector >= ext->sectors ||
+		    ext->ops->map(ext, sector, grain_sectors, &map))
+			return;
+		if (map.state == VMDK_MAP_COMPRESSED)
+			vmdk_stream_ahead(&map);
+	}
+}
+
+static int vmdk_read_compressed(struct vmdk_io *io, struct vmdk_extent *ext,
+				u32 nr, const struct vmdk_map *map)
+{
+	int ret;
+
+	vmdk_read_ahead(ext, map);
+	ret = vmdk_stream_read(io, map, nr);
+	if (!ret)
+		vmdk_io_advance(io, nr);
+	return ret == -EAGAIN ? 0 : ret;
+}
+
 static int vmdk_write_hole(struct vmdk_io *io, struct vmdk_extent *ext,
 			   u32 nr)
 {
@@ -240,6 +273,8 @@ static int vmdk_submit_piece(struct vmdk_io *io)
 	nr = min(nr, map.sectors);
 	if (map.state == VMDK_MAP_DATA)
 		return vmdk_run_data(io, nr, &map);
+	if (map.state == VMDK_MAP_COMPRESSED)
+		return vmdk_read_compressed(io, ext, nr, &map);
 	return write ? vmdk_write_hole(io, ext, nr) : vmdk_read_zeros(io, nr);
 }
 
@@ -596,6 +631,7 @@ void vmdk_chain_free(struct vmdk_chain *chain)
 	vmdk_commit_stop(chain);
 
 	vmdk_shrinker_free(chain);
+	vmdk_cache_exit(chain);
 	for (i = 0; i < chain->nr_extents; i++) {
 		struct vmdk_extent *ext = &chain->extents[i];
 
@@ -646,6 +682,9 @@ struct vmdk_chain *vmdk_chain_open(const struct vmdk_config *config,
 		ret = vmdk_batch_init(chain);
 	if (!ret && chain->grain_bytes)
 		ret = vmdk_shrinker_init(chain);
+	if (!ret && chain->grain_bytes)
+		ret = vmdk_cache_init(chain, config->attach.cache_size ?:
+					     VMDK_CACHE_DEFAULT);
 	if (ret) {
 		vmdk_chain_free(chain);
 		return ERR_PTR(ret);

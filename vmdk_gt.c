@@ -68,10 +68,17 @@ void vmdk_gt_pool_exit(struct vmdk_chain *chain)
 	mempool_exit(&chain->gts);
 }
 
+/* Of a compressed grain, only the first sector is known. */
+static u32 vmdk_grain_length(const struct vmdk_sparse *sparse)
+{
+	return sparse->stream ? 1 : sparse->geo.grain_sectors;
+}
+
 /* Does a grain at @gte lie on a table behind overHead? */
 static bool vmdk_on_late_table(const struct vmdk_sparse *sparse, u32 gte)
 {
 	const struct vmdk_geometry *geo = &sparse->geo;
+	u32 length = vmdk_grain_length(sparse);
 	u32 low = 0, high = sparse->nr_late_tables;
 
 	while (low < high) {
@@ -80,7 +87,7 @@ static bool vmdk_on_late_table(const struct vmdk_sparse *sparse, u32 gte)
 
 		if (table + geo->gt_sectors <= gte)
 			low = mid + 1;
-		else if (table >= gte + (u64)geo->grain_sectors)
+		else if (table >= gte + (u64)length)
 			high = mid;
 		else
 			return true;
@@ -127,14 +134,19 @@ static int vmdk_prepare_marks(struct vmdk_sparse *sparse,
 static const char *vmdk_entry_fault(struct vmdk_sparse *sparse, u64 grain,
 				    u32 gte, u64 file_sectors, bool first)
 {
-	const char *why = vmdk_gte_fault(&sparse->geo, grain, gte,
-					 file_sectors);
+	const char *why;
 
+	if (sparse->stream)
+		why = vmdk_stream_gte_fault(&sparse->geo, grain, gte,
+					    file_sectors);
+	else
+		why = vmdk_gte_fault(&sparse->geo, grain, gte, file_sectors);
 	if (why || gte <= VMDK_GTE_ZERO)
 		return why;
 	if (vmdk_on_late_table(sparse, gte))
 		return "points into a grain table";
-	if (first && vmdk_test_and_set_mapped(sparse, gte))
+	/* The marker of a compressed grain says whose it is. */
+	if (first && !sparse->stream && vmdk_test_and_set_mapped(sparse, gte))
 		return "shares its grain with another entry";
 	return NULL;
 }
@@ -158,12 +170,16 @@ static void vmdk_report_bad(struct vmdk_sparse *sparse, u32 index, u32 entry,
  */
 static void vmdk_gt_validate(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
 {
-	u64 file_sectors = vmdk_sparse_file_bytes(sparse) >> SECTOR_SHIFT;
+	u64 file_bytes = vmdk_sparse_file_bytes(sparse);
+	u64 file_sectors = file_bytes >> SECTOR_SHIFT;
 	u64 grain = (u64)gt->index << sparse->geo.gt_shift;
 	bool first = !__test_and_set_bit(gt->index, sparse->seen);
 	u32 i;
 
-	if (first)
+	/* The last compressed grain may end within a sector. */
+	if (sparse->stream)
+		file_sectors = DIV_ROUND_UP_ULL(file_bytes, SECTOR_SIZE);
+	else if (first)
 		file_sectors = min(file_sectors, sparse->open_sectors);
 	for (i = 0; i < sparse->geo.gt_entries; i++) {
 		u32 gte = le32_to_cpu((__force __le32)gt->entry[i]);
@@ -197,7 +213,7 @@ static struct vmdk_gt *vmdk_gt_read(struct vmdk_sparse *sparse, u32 index)
 	}
 	ret = vmdk_file_read(sparse->file, gt->entry, bytes,
 			     sparse->base + ((u64)sector << SECTOR_SHIFT));
-	if (!ret && !test_bit(index, sparse->seen))
+	if (!ret && !sparse->stream && !test_bit(index, sparse->seen))
 		ret = vmdk_prepare_marks(sparse, gt);
 	if (ret) {
 		mempool_free(gt, gt->pool);

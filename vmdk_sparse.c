@@ -8,6 +8,9 @@
 
 #include "vmdk.h"
 
+/* Every writer makes grains of 128; a reader of one byte inflates all of one. */
+#define VMDK_STREAM_GRAIN_MAX	2048U
+
 /* ------------------------------------------------------------------- map */
 
 static enum vmdk_state vmdk_gte_state(u32 gte)
@@ -41,6 +44,19 @@ static u32 vmdk_run_length(const struct vmdk_sparse *sparse,
 	return sectors;
 }
 
+static void vmdk_map_compressed(struct vmdk_sparse *sparse, u64 sector, u32 gte,
+				struct vmdk_map *map)
+{
+	const struct vmdk_geometry *geo = &sparse->geo;
+
+	map->state = VMDK_MAP_COMPRESSED;
+	map->stream = sparse->stream;
+	map->grain = sector >> geo->grain_shift;
+	map->offset = sector & (geo->grain_sectors - 1);
+	map->sectors = geo->grain_sectors - map->offset;
+	map->pos = sparse->base + ((u64)gte << SECTOR_SHIFT);
+}
+
 /*
  * The pin is taken before the entry is read for good: what is freed after that
  * waits for us, and what was freed before shows in the entry; unless the table
@@ -54,7 +70,8 @@ static int vmdk_map_entry(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 	u32 entry = (sector >> geo->grain_shift) & (geo->gt_entries - 1);
 	u32 gte = READ_ONCE(gt->entry[entry]);
 
-	if (vmdk_gte_is_data(gte) && sparse->chain->writable) {
+	if (vmdk_gte_is_data(gte) && sparse->chain->writable &&
+	    !sparse->stream) {
 		map->pin = vmdk_pin(&sparse->chain->pins);
 		if (rcu_access_pointer(sparse->tables[gt->index]) != gt)
 			return -EAGAIN;
@@ -63,6 +80,10 @@ static int vmdk_map_entry(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 	if (gte == VMDK_GTE_BAD)
 		return -EIO;
 	map->state = vmdk_gte_state(gte);
+	if (map->state == VMDK_MAP_DATA && sparse->stream) {
+		vmdk_map_compressed(sparse, sector, gte, map);
+		return 0;
+	}
 	map->sectors = vmdk_run_length(sparse, gt, entry, gte, offset, nr);
 	if (map->state == VMDK_MAP_DATA) {
 		map->file = sparse->file;
@@ -265,6 +286,27 @@ static int vmdk_sparse_detach(struct vmdk_extent *ext)
 
 /* --------------------------------------------------------- open and free */
 
+/* A writer that could not seek back put the directory's place behind it all. */
+static int vmdk_read_footer(struct vmdk_sparse *sparse, u64 file_bytes,
+			    struct vmdk_fault *fault)
+{
+	u64 end = round_up(file_bytes, SECTOR_SIZE);
+	u64 start = end > VMDK_TAIL_BYTES_MAX ? end - VMDK_TAIL_BYTES_MAX : 0;
+	void *tail = kvmalloc(VMDK_TAIL_BYTES_MAX, GFP_KERNEL);
+	int ret;
+
+	if (!tail)
+		return -ENOMEM;
+	ret = vmdk_file_read(sparse->file, tail, file_bytes - start,
+			     sparse->base + start);
+	if (!ret)
+		ret = vmdk_footer_decode(&sparse->header, tail,
+					 file_bytes - start, start, file_bytes,
+					 &sparse->geo, fault);
+	kvfree(tail);
+	return ret;
+}
+
 static int vmdk_read_header(struct vmdk_sparse *sparse, u64 file_bytes,
 			    struct vmdk_fault *fault)
 {
@@ -278,8 +320,11 @@ static int vmdk_read_header(struct vmdk_sparse *sparse, u64 file_bytes,
 			     sizeof(sparse->header), sparse->base);
 	if (ret)
 		return ret;
-	return vmdk_header_decode(&sparse->header, file_bytes, &sparse->geo,
-				  fault);
+	ret = vmdk_header_decode(&sparse->header, file_bytes, &sparse->geo,
+				 fault);
+	if (!ret && sparse->geo.gd == VMDK_GD_AT_END)
+		ret = vmdk_read_footer(sparse, file_bytes, fault);
+	return ret;
 }
 
 /* What the geometry says must fit what userspace says and what we can do. */
@@ -289,11 +334,6 @@ static int vmdk_check_extent(struct vmdk_sparse *sparse,
 {
 	const struct vmdk_geometry *geo = &sparse->geo;
 
-	if (geo->flags & VMDK_FLAG_COMPRESSED) {
-		vmdk_fault_set(fault, offsetof(struct vmdk_sparse_header, flags),
-			       "header: compressed grains are not supported yet");
-		return -EOPNOTSUPP;
-	}
 	/* VirtualBox rounds the header's up to a grain. */
 	if (geo->capacity != ext->sectors &&
 	    geo->capacity != round_up(ext->sectors, (u64)geo->grain_sectors))
@@ -307,6 +347,9 @@ static int vmdk_check_extent(struct vmdk_sparse *sparse,
 	sparse->chain->gd_entries += geo->gd_entries;
 	if (ext->access != VMDK_ACCESS_RW)
 		return 0;
+	if (geo->flags & VMDK_FLAG_COMPRESSED)
+		return vmdk_fault_set(fault, offsetof(struct vmdk_sparse_header, flags),
+				      "header: compressed grains cannot be written: read-only");
 	if (sparse->base || sparse->length)
 		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
 				      "a sparse extent inside another file cannot grow: read-only");
@@ -496,6 +539,24 @@ static int vmdk_sparse_set_up(struct vmdk_sparse *sparse, u64 file_bytes)
 	return 0;
 }
 
+static int vmdk_open_stream(struct vmdk_sparse *sparse,
+			    struct vmdk_fault *fault)
+{
+	struct vmdk_stream *stream;
+
+	if (sparse->geo.grain_sectors > VMDK_STREAM_GRAIN_MAX)
+		return vmdk_fault_set(fault, offsetof(struct vmdk_sparse_header, grain_size),
+				      "header: compressed grains of %u sectors, at most %u are supported",
+				      sparse->geo.grain_sectors,
+				      VMDK_STREAM_GRAIN_MAX);
+	stream = vmdk_stream_open(sparse->chain, sparse->file, sparse->base,
+				  &sparse->geo);
+	if (IS_ERR(stream))
+		return PTR_ERR(stream);
+	sparse->stream = stream;
+	return 0;
+}
+
 /**
  * vmdk_sparse_open - validate a hosted sparse extent
  * @chain: that it belongs to
@@ -531,6 +592,8 @@ int vmdk_sparse_open(struct vmdk_chain *chain, struct vmdk_extent *ext,
 					    fault);
 	if (!ret)
 		ret = vmdk_sparse_set_up(sparse, file_bytes);
+	if (!ret && (sparse->geo.flags & VMDK_FLAG_COMPRESSED))
+		ret = vmdk_open_stream(sparse, fault);
 	return ret;
 }
 
@@ -538,6 +601,7 @@ static void vmdk_sparse_free(struct vmdk_extent *ext)
 {
 	struct vmdk_sparse *sparse = ext->sparse;
 
+	vmdk_stream_free(sparse->stream);
 	vmdk_gt_free_all(sparse);
 	vmdk_alloc_drop_all(sparse);
 	bitmap_free(sparse->gd_dirty);

@@ -97,6 +97,9 @@ VMDK_STAT_ATTR(grains_freed, VMDK_STAT_FREED);
 VMDK_STAT_ATTR(table_hits, VMDK_STAT_GT_HIT);
 VMDK_STAT_ATTR(table_misses, VMDK_STAT_GT_MISS);
 VMDK_STAT_ATTR(commits, VMDK_STAT_COMMITS);
+VMDK_STAT_ATTR(inflates, VMDK_STAT_INFLATES);
+VMDK_STAT_ATTR(cache_hits, VMDK_STAT_CACHE_HITS);
+VMDK_ATTR(cached_bytes, "%zu", READ_ONCE(disk->chain->cache.bytes));
 
 static struct attribute *vmdk_stat_attrs[] = {
 	&dev_attr_grains_allocated.attr,
@@ -104,6 +107,9 @@ static struct attribute *vmdk_stat_attrs[] = {
 	&dev_attr_table_hits.attr,
 	&dev_attr_table_misses.attr,
 	&dev_attr_commits.attr,
+	&dev_attr_inflates.attr,
+	&dev_attr_cache_hits.attr,
+	&dev_attr_cached_bytes.attr,
 	NULL
 };
 
