@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -31,11 +32,13 @@ static const char help[] =
 "\n"
 "Options:\n"
 " -r, --read-only            attach read-only\n"
+"     --disk N|NAME          disk of an OVA: its number, from 1 on, or name\n"
 "     --device NAME          take this device, vmdk0 or /dev/vmdk0 for example\n"
 "     --queues N             hardware queues; default: one per CPU\n"
 "     --queue-depth N        requests per queue\n"
 "     --direct-io on|off|auto\n"
 "                            pass the page cache of the file by; auto is off\n"
+"     --cache-size SIZE      memory for grains that were decompressed\n"
 "     --autoclear            detach after the last close\n"
 "     --no-partscan          do not look for partitions\n"
 "     --allow-path DIR       extents may lie below DIR too; may be repeated\n"
@@ -49,6 +52,7 @@ struct attach_options {
 	uint32_t flags;
 	int32_t index;		/* -1: any */
 	uint32_t queues, queue_depth;
+	uint64_t cache_size;	/* bytes; 0: the default */
 };
 
 /* What goes to the kernel, and what its pointers point to. */
@@ -133,7 +137,7 @@ static int verify_extent(const struct vmdk_image_extent *extent,
 	int ret;
 
 	verdict->path = extent->path;
-	ret = vmdk_check_sparse(extent->fd, 1, keep_corrupt, verdict, &result);
+	ret = vmdk_check_extent(extent, 1, keep_corrupt, verdict, &result);
 	if (ret)
 		vmdkctl_error("%s: its metadata cannot be checked: %s",
 			      extent->path, strerror(-ret));
@@ -163,12 +167,13 @@ static int verify_image(const struct vmdk_image *image, struct verdict *verdict)
 
 	for (i = 0; i < image->nr_extents && !ret && !verdict->reason; i++) {
 		extent = &image->extents[i];
-		if (extent->has_header)
+		if (extent->has_header && !extent->read_only)
 			ret = verify_extent(extent, verdict);
 	}
 	for (i = 0; i < image->nr_extents && !ret && !verdict->reason; i++) {
 		extent = &image->extents[i];
-		if (extent->has_header && extent->access == VMDK_ACCESS_RW)
+		if (extent->kind == VMDK_KIND_SPARSE &&
+		    extent->access == VMDK_ACCESS_RW)
 			ret = even_out_extent(extent);
 	}
 	return ret;
@@ -250,6 +255,7 @@ static int fill_request(const struct vmdk_image *image,
 	attach->nr_extents = image->nr_extents;
 	attach->nr_queues = opt->queues;
 	attach->queue_depth = opt->queue_depth;
+	attach->cache_size = opt->cache_size;
 	attach->cid = image->desc.cid;
 	attach->new_cid = image->desc.cid;
 	attach->parent_cid = image->desc.parent_cid;
@@ -353,6 +359,16 @@ static int prepare_image(struct attach_options *opt, struct vmdk_image **image)
 	return (*image)->unclean ? verify_unclean(opt, image) : 0;
 }
 
+/* The user wanted to write, and will find out sooner than by an error. */
+static void warn_read_only(const struct attach_options *opt,
+			   const struct vmdk_image *image)
+{
+	if (opt->open.write && opt->flags & VMDK_ATTACH_READ_ONLY &&
+	    image->read_only)
+		vmdkctl_warn("%s: %s; attached read-only", opt->path,
+			     image->read_only);
+}
+
 static int attach_file(struct attach_options *opt)
 {
 	struct vmdk_image *image = NULL;
@@ -366,8 +382,10 @@ static int attach_file(struct attach_options *opt)
 	ret = control < 0 ? control : prepare_image(opt, &image);
 	if (!ret)
 		ret = attach_image(control, image, opt, &index);
-	if (!ret)
+	if (!ret) {
+		warn_read_only(opt, image);
 		print_device(index);
+	}
 	if (image)
 		vmdk_image_close(image);
 	if (control >= 0)
@@ -388,6 +406,46 @@ static int parse_count(const char *name, const char *arg, uint32_t *count)
 		return -EINVAL;
 	}
 	*count = value;
+	return 0;
+}
+
+/* As losetup has them: K, KiB and the like are powers of 1024, KB of 1000. */
+static uint64_t suffix_factor(const char *suffix)
+{
+	static const char letters[] = "KMGTPE";
+	const char *letter = *suffix ? strchr(letters, *suffix & ~0x20) : NULL;
+	uint64_t base = 1024, factor = 1;
+	size_t i;
+
+	if (!*suffix)
+		return 1;
+	if (!letter)
+		return 0;
+	if (!strcasecmp(suffix + 1, "B"))
+		base = 1000;
+	else if (suffix[1] && strcasecmp(suffix + 1, "iB"))
+		return 0;
+	for (i = 0; i <= (size_t)(letter - letters); i++)
+		factor *= base;
+	return factor;
+}
+
+static int parse_cache_size(const char *arg, uint64_t *size)
+{
+	unsigned long long value;
+	uint64_t factor;
+	char *end;
+
+	errno = 0;
+	value = strtoull(arg, &end, 10);
+	factor = suffix_factor(end);
+	if (errno || *arg < '0' || *arg > '9' || !value || !factor ||
+	    value > INT64_MAX / factor) {
+		vmdkctl_error("--cache-size: '%s' is not a size from 1 on, such as 64M",
+			      arg);
+		return -EINVAL;
+	}
+	*size = value * factor;
 	return 0;
 }
 
@@ -429,14 +487,17 @@ static void add_string(char **list, char *string)
 enum {
 	OPT_DEVICE = 0x100, OPT_QUEUES, OPT_QUEUE_DEPTH, OPT_DIRECT_IO,
 	OPT_AUTOCLEAR, OPT_NO_PARTSCAN, OPT_ALLOW_PATH, OPT_ALLOW_DEVICE,
+	OPT_CACHE_SIZE,
 };
 
 static const struct option options[] = {
 	{ "read-only", no_argument, NULL, 'r' },
+	{ "disk", required_argument, NULL, OPTION_DISK },
 	{ "device", required_argument, NULL, OPT_DEVICE },
 	{ "queues", required_argument, NULL, OPT_QUEUES },
 	{ "queue-depth", required_argument, NULL, OPT_QUEUE_DEPTH },
 	{ "direct-io", required_argument, NULL, OPT_DIRECT_IO },
+	{ "cache-size", required_argument, NULL, OPT_CACHE_SIZE },
 	{ "autoclear", no_argument, NULL, OPT_AUTOCLEAR },
 	{ "no-partscan", no_argument, NULL, OPT_NO_PARTSCAN },
 	{ "allow-path", required_argument, NULL, OPT_ALLOW_PATH },
@@ -452,6 +513,9 @@ static int take_option(int c, struct attach_options *opt)
 	case 'r':
 		opt->flags |= VMDK_ATTACH_READ_ONLY;
 		return 0;
+	case OPTION_DISK:
+		opt->open.disk = optarg;
+		return 0;
 	case OPT_DEVICE:
 		return parse_device(optarg, &opt->index);
 	case OPT_QUEUES:
@@ -460,6 +524,8 @@ static int take_option(int c, struct attach_options *opt)
 		return parse_count("queue-depth", optarg, &opt->queue_depth);
 	case OPT_DIRECT_IO:
 		return parse_direct_io(optarg, &opt->flags);
+	case OPT_CACHE_SIZE:
+		return parse_cache_size(optarg, &opt->cache_size);
 	case OPT_AUTOCLEAR:
 		opt->flags |= VMDK_ATTACH_AUTOCLEAR;
 		return 0;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The rules of `vmdkctl check` for a hosted sparse extent.
+ * The rules of `vmdkctl check` for extents with tables: hosted sparse, with or
+ * without compression, and COWD.
  *
  * What a single header field or entry may be is vmdk_format.c's to say; here is
  * what they may be together: nothing used twice, no grain on a table, both
  * copies alike, nothing forgotten.
  *
  * Memory and time follow the size of the file, never what it claims: two bits
- * for each grain-sized area that a 32-bit entry can reach, and the directories.
- * A table is scanned once, however many directory entries name it.
+ * for each area that a 32-bit entry can reach, and the directories; an area is
+ * a grain, or a sector where grains lie at any sector.  A table is scanned once,
+ * however many directory entries name it, and a compressed grain inflated once
+ * for each entry.
  */
 #define _GNU_SOURCE	/* SEEK_DATA */
 #include <errno.h>
@@ -52,7 +55,7 @@ bool vmdk_check_counted(struct vmdk_check *c, enum vmdk_severity severity)
 		   sizeof(((struct vmdk_sparse_header *)0)->f) }
 
 /* The number in the header field at @offset, as the file has it. */
-static u64 header_field(int fd, u64 offset)
+static u64 header_field(const struct vmdk_tables *t, u64 offset)
 {
 	static const struct { u16 offset, size; } fields[] = {
 		FIELD(magic), FIELD(version), FIELD(flags), FIELD(capacity),
@@ -66,7 +69,8 @@ static u64 header_field(int fd, u64 offset)
 
 	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (fields[i].offset == offset &&
-		    !vmdk_pread_all(fd, &value, fields[i].size, offset))
+		    !vmdk_pread_all(t->fd, &value, fields[i].size,
+				    t->base + offset))
 			return le64_to_cpu(value);
 	return 0;
 }
@@ -79,18 +83,22 @@ static void report_header(struct vmdk_check *c,
 		.structure = "header",
 		.offset = fault->offset,
 	};
-	static const char prefix[] = "header: ";
 	const char *text = fault->text;
 	const char *expected = strstr(text, "expected ");
+	const char *colon = strstr(text, ": ");
+	char name[40];
 
 	if (!vmdk_check_counted(c, VMDK_CHECK_CORRUPT))
 		return;
-	if (!strncmp(text, prefix, strlen(prefix)))
-		text += strlen(prefix);
+	if (colon && colon - text < (ptrdiff_t)sizeof(name)) {
+		snprintf(name, sizeof(name), "%.*s", (int)(colon - text), text);
+		f.structure = name;
+		text = colon + 2;
+	}
 	snprintf(f.text, sizeof(f.text), "%s", text);
 	if (c->t.file_sectors)
 		snprintf(f.found, sizeof(f.found), "0x%llx",
-			 (unsigned long long)header_field(c->t.fd, f.offset));
+			 (unsigned long long)header_field(&c->t, f.offset));
 	else
 		snprintf(f.found, sizeof(f.found), "%llu",
 			 (unsigned long long)c->t.file_bytes);
@@ -104,15 +112,18 @@ static void check_unclean(struct vmdk_check *c)
 	struct vmdk_finding f = {
 		.severity = VMDK_CHECK_NOTE,
 		.structure = "header",
-		.offset = offsetof(struct vmdk_sparse_header, unclean_shutdown),
+		.offset = c->unclean_at,
 		.expected = "0",
 		.text = "the unclean flag is set: in use, or not closed in order",
 	};
+	__le64 value = 0;
 
 	if (!c->t.geo.unclean || !vmdk_check_counted(c, VMDK_CHECK_NOTE))
 		return;
+	vmdk_pread_all(c->t.fd, &value, c->unclean_bytes,
+		       c->t.base + c->unclean_at);
 	snprintf(f.found, sizeof(f.found), "%llu",
-		 (unsigned long long)header_field(c->t.fd, f.offset));
+		 (unsigned long long)le64_to_cpu(value));
 	c->fn(&f, c->arg);
 }
 
@@ -120,23 +131,23 @@ static void check_unclean(struct vmdk_check *c)
 
 static void report_leak(struct vmdk_check *c, u64 first, u64 end)
 {
-	u64 grain_bytes = (u64)c->t.geo.grain_sectors << VMDK_SECTOR_SHIFT;
+	u64 bytes = (end - first) << c->shift << VMDK_SECTOR_SHIFT;
+	u64 grains = bytes >> c->t.geo.grain_shift >> VMDK_SECTOR_SHIFT;
 	struct vmdk_finding f = {
 		.severity = VMDK_CHECK_LEAK,
 		.structure = "grain data",
-		.offset = first * grain_bytes,
+		.offset = first << c->shift << VMDK_SECTOR_SHIFT,
 		.expected = "a table entry for each grain with data",
 	};
 
-	c->result->grains_leaked += end - first;
-	c->result->leaked_bytes += (end - first) * grain_bytes;
+	c->result->grains_leaked += grains;
+	c->result->leaked_bytes += bytes;
 	if (!vmdk_check_counted(c, VMDK_CHECK_LEAK))
 		return;
 	snprintf(f.found, sizeof(f.found), "%llu grains",
-		 (unsigned long long)(end - first));
+		 (unsigned long long)grains);
 	snprintf(f.text, sizeof(f.text), "%llu grains (%llu bytes) that no table entry points to",
-		 (unsigned long long)(end - first),
-		 (unsigned long long)((end - first) * grain_bytes));
+		 (unsigned long long)grains, (unsigned long long)bytes);
 	c->fn(&f, c->arg);
 }
 
@@ -146,7 +157,7 @@ static void report_leak(struct vmdk_check *c, u64 first, u64 end)
  */
 static void check_unused(struct vmdk_check *c, u64 first, u64 end)
 {
-	unsigned int shift = c->t.geo.grain_shift + VMDK_SECTOR_SHIFT;
+	unsigned int shift = c->shift + VMDK_SECTOR_SHIFT;
 
 	while (first < end) {
 		off_t data = lseek(c->t.fd, (off_t)(first << shift), SEEK_DATA);
@@ -198,7 +209,7 @@ static void check_tail(struct vmdk_check *c, u64 used_bytes)
 static void check_space(struct vmdk_check *c)
 {
 	const struct vmdk_geometry *geo = &c->t.geo;
-	u64 first = vmdk_area(c, geo->overhead + geo->grain_sectors - 1);
+	u64 first = vmdk_area(c, geo->overhead + (1ULL << c->shift) - 1);
 	u64 end = first, area;
 
 	for (area = first; area < c->areas; area++) {
@@ -212,7 +223,7 @@ static void check_space(struct vmdk_check *c)
 		check_unused(c, end, area);
 		end = area + 1;
 	}
-	check_tail(c, end << geo->grain_shift << VMDK_SECTOR_SHIFT);
+	check_tail(c, end << c->shift << VMDK_SECTOR_SHIFT);
 }
 
 static int map_file(struct vmdk_check *c)
@@ -235,6 +246,43 @@ static int map_file(struct vmdk_check *c)
 	return 0;
 }
 
+static int run(struct vmdk_check *c)
+{
+	int ret = map_file(c);
+
+	if (!ret) {
+		check_unclean(c);
+		ret = vmdk_check_directories(c);
+	}
+	if (!ret)
+		ret = vmdk_check_tables(c);
+	/* between compressed grains lie markers, and nothing is ever freed */
+	if (!ret && !c->format->length)
+		check_space(c);
+	free(c->unread[VMDK_PRIMARY]);
+	free(c->unread[VMDK_REDUNDANT]);
+	free(c->grains);
+	free(c->tables);
+	return ret;
+}
+
+/* @ret: of opening the tables; a bad header is one finding, and the only one. */
+static int check_opened(struct vmdk_check *c, int ret,
+			const struct vmdk_fault *fault)
+{
+	if (ret == -EINVAL && fault->text[0]) {
+		report_header(c, fault);
+		return 0;
+	}
+	if (ret)
+		return ret;
+	if (c->format->aligned)
+		c->shift = c->t.geo.grain_shift;
+	ret = run(c);
+	vmdk_tables_close(&c->t);
+	return ret;
+}
+
 /**
  * vmdk_check_sparse - check a hosted sparse extent
  * @fd: a regular file, open for reading; its file offset is left anywhere
@@ -243,42 +291,93 @@ static int map_file(struct vmdk_check *c)
  * @arg: for @fn
  * @result: counters, set whenever 0 is returned
  *
- * A bad header is one finding, and the only one.
- *
  * Return: 0 when the check ran, whatever it found; -EOPNOTSUPP for a compressed
  * extent; -errno when the file could not be read.
  */
 int vmdk_check_sparse(int fd, uint64_t max_findings, vmdk_finding_fn fn,
 		      void *arg, struct vmdk_check_result *result)
 {
+	static const struct vmdk_check_format format = {
+		.gte_fault = vmdk_gte_fault, .aligned = true,
+	};
 	struct vmdk_check c = {
 		.result = result, .max_findings = max_findings,
-		.fn = fn, .arg = arg,
+		.fn = fn, .arg = arg, .format = &format,
+		.unclean_at = offsetof(struct vmdk_sparse_header,
+				       unclean_shutdown),
+		.unclean_bytes = sizeof(u8),
+	};
+	struct vmdk_fault fault;
+
+	memset(result, 0, sizeof(*result));
+	return check_opened(&c, vmdk_tables_open(&c.t, fd, &fault), &fault);
+}
+
+/**
+ * vmdk_check_cowd - check a COWD extent
+ * @fd: a regular file, open for reading; its file offset is left anywhere
+ * @max_findings: report at most as many of each severity
+ * @fn: called for each finding, or NULL to count only
+ * @arg: for @fn
+ * @result: counters, set whenever 0 is returned
+ *
+ * Return: 0 when the check ran, whatever it found; -errno when the file could
+ * not be read.
+ */
+int vmdk_check_cowd(int fd, uint64_t max_findings, vmdk_finding_fn fn,
+		    void *arg, struct vmdk_check_result *result)
+{
+	static const struct vmdk_check_format format = {
+		.gte_fault = vmdk_cowd_gte_fault,
+	};
+	struct vmdk_check c = {
+		.result = result, .max_findings = max_findings,
+		.fn = fn, .arg = arg, .format = &format,
+		.unclean_at = offsetof(struct vmdk_cowd_header,
+				       unclean_shutdown),
+		.unclean_bytes = sizeof(__le32),
+	};
+	struct vmdk_fault fault;
+
+	memset(result, 0, sizeof(*result));
+	return check_opened(&c, vmdk_tables_open_cowd(&c.t, fd, &fault), &fault);
+}
+
+/**
+ * vmdk_check_stream - check a compressed extent, and inflate all its grains
+ * @fd: a regular file, open for reading
+ * @base: byte of the file at which the extent begins
+ * @bytes: its size
+ * @max_findings: report at most as many of each severity
+ * @fn: called for each finding, or NULL to count only
+ * @arg: for @fn
+ * @result: counters, set whenever 0 is returned
+ *
+ * Offsets of findings count from @base.
+ *
+ * Return: 0 when the check ran, whatever it found; -errno when the file could
+ * not be read.
+ */
+int vmdk_check_stream(int fd, uint64_t base, uint64_t bytes,
+		      uint64_t max_findings, vmdk_finding_fn fn, void *arg,
+		      struct vmdk_check_result *result)
+{
+	struct vmdk_check c = {
+		.result = result, .max_findings = max_findings,
+		.fn = fn, .arg = arg, .format = &vmdk_check_format_stream,
+		.unclean_at = offsetof(struct vmdk_sparse_header,
+				       unclean_shutdown),
+		.unclean_bytes = sizeof(u8),
 	};
 	struct vmdk_fault fault;
 	int ret;
 
 	memset(result, 0, sizeof(*result));
-	ret = vmdk_tables_open(&c.t, fd, &fault);
-	if (ret == -EINVAL && fault.text[0]) {
-		report_header(&c, &fault);
-		return 0;
-	}
+	ret = vmdk_inflate_new(&c.inflate);
 	if (ret)
 		return ret;
-	ret = map_file(&c);
-	if (!ret) {
-		check_unclean(&c);
-		ret = vmdk_check_directories(&c);
-	}
-	if (!ret)
-		ret = vmdk_check_tables(&c);
-	if (!ret)
-		check_space(&c);
-	free(c.unread[VMDK_PRIMARY]);
-	free(c.unread[VMDK_REDUNDANT]);
-	free(c.grains);
-	free(c.tables);
-	vmdk_tables_close(&c.t);
+	ret = vmdk_tables_open_stream(&c.t, fd, base, bytes, &fault);
+	ret = check_opened(&c, ret, &fault);
+	vmdk_inflate_free(c.inflate);
 	return ret;
 }

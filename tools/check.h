@@ -42,6 +42,29 @@ typedef void (*vmdk_finding_fn)(const struct vmdk_finding *finding, void *arg);
 int vmdk_check_sparse(int fd, uint64_t max_findings, vmdk_finding_fn fn,
 		      void *arg, struct vmdk_check_result *result);
 
+/* The same for a COWD extent. */
+int vmdk_check_cowd(int fd, uint64_t max_findings, vmdk_finding_fn fn,
+		    void *arg, struct vmdk_check_result *result);
+
+/* The same for a compressed one, @bytes from @base on; inflates all grains. */
+int vmdk_check_stream(int fd, uint64_t base, uint64_t bytes,
+		      uint64_t max_findings, vmdk_finding_fn fn, void *arg,
+		      struct vmdk_check_result *result);
+
+/* The same for a seSparse one: headers, directory, tables. */
+int vmdk_check_sesparse(int fd, uint64_t max_findings, vmdk_finding_fn fn,
+			void *arg, struct vmdk_check_result *result);
+
+struct vmdk_image_extent;
+
+/*
+ * Whichever of these is for the extent.  -EOPNOTSUPP: there is nothing to check
+ * in a flat one; a member of an archive is only checked when it is compressed.
+ */
+int vmdk_check_extent(const struct vmdk_image_extent *ext,
+		      uint64_t max_findings, vmdk_finding_fn fn, void *arg,
+		      struct vmdk_check_result *result);
+
 /*
  * Make both copies of every table alike after an interrupted commit: where one
  * has 0 and the other a valid grain, both get the grain.  Only to be called

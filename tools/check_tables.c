@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Both directories and all tables of a hosted sparse extent, against each other.
+ * All directories and tables of an extent, against each other.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -63,9 +63,20 @@ static void report_gde(struct vmdk_check *c, enum vmdk_severity severity,
 	c->fn(&f, c->arg);
 }
 
+/*
+ * How bad is entry @slot, which is at fault?  vmdktool writes one more than the
+ * disk has tables, which harms nobody in a disk that is only read.
+ */
+static enum vmdk_severity surplus_severity(const struct vmdk_check *c, u32 slot)
+{
+	return slot >= c->t.geo.gd_entries && c->format->length ?
+	       VMDK_CHECK_NOTE : VMDK_CHECK_CORRUPT;
+}
+
 static void check_slots(struct vmdk_check *c, unsigned int copy)
 {
 	const struct vmdk_geometry *geo = &c->t.geo;
+	enum vmdk_severity severity;
 	char expected[64];
 	u32 i;
 
@@ -81,8 +92,9 @@ static void check_slots(struct vmdk_check *c, unsigned int copy)
 		if (!fault)
 			continue;
 		vmdk_map_set(c->unread[copy], i);
-		if (vmdk_check_counted(c, VMDK_CHECK_CORRUPT))
-			report_gde(c, VMDK_CHECK_CORRUPT, copy, i, fault,
+		severity = surplus_severity(c, i);
+		if (vmdk_check_counted(c, severity))
+			report_gde(c, severity, copy, i, fault,
 				   i < geo->gd_entries ? expected : "0");
 	}
 }
@@ -203,12 +215,13 @@ static void mark_tables(struct vmdk_check *c, unsigned int copy)
 	for (i = 0; i < c->t.geo.gd_entries; i++) {
 		u64 first = c->t.gd[copy][i];
 		u64 last = vmdk_area(c, first + c->t.geo.gt_sectors - 1);
+		u64 area;
 
 		if (!has_table(c, copy, i))
 			continue;
-		vmdk_map_set(c->tables, vmdk_area(c, first));
-		if (last < c->areas)
-			vmdk_map_set(c->tables, last);
+		for (area = vmdk_area(c, first);
+		     area <= last && area < c->areas; area++)
+			vmdk_map_set(c->tables, area);
 	}
 }
 
@@ -276,9 +289,39 @@ static void report_entry(struct vmdk_check *c, unsigned int copy,
 		snprintf(expected, sizeof(expected),
 			 "%s, or a free multiple of %u from %llu to %llu",
 			 geo->flags & VMDK_FLAG_ZEROED ? "0, 1" : "0",
-			 geo->grain_sectors, (unsigned long long)geo->overhead,
+			 c->format->aligned ? geo->grain_sectors : 1,
+			 (unsigned long long)geo->overhead,
 			 (unsigned long long)c->t.file_sectors);
 	report_gte(c, VMDK_CHECK_CORRUPT, copy, p, fault, expected);
+}
+
+/* Is one of the areas from @sector on marked in @map? */
+static bool is_marked(const struct vmdk_check *c, const u64 *map, u64 sector,
+		      u32 sectors)
+{
+	u64 area, last = vmdk_area(c, sector + sectors - 1);
+
+	for (area = vmdk_area(c, sector); area <= last && area < c->areas; area++)
+		if (vmdk_map_test(map, area))
+			return true;
+	return false;
+}
+
+static void mark(const struct vmdk_check *c, u64 *map, u64 sector, u32 sectors)
+{
+	u64 area, last = vmdk_area(c, sector + sectors - 1);
+
+	for (area = vmdk_area(c, sector); area <= last && area < c->areas; area++)
+		vmdk_map_set(map, area);
+}
+
+/* The sectors of a grain, as far as that is known without reading it. */
+static u32 least_length(const struct vmdk_check *c, u64 grain)
+{
+	if (c->format->length)
+		return 1;
+	return c->format->aligned ? c->t.geo.grain_sectors :
+				    vmdk_grain_valid(&c->t.geo, grain);
 }
 
 /* The fault of one copy's entry alone is reported here.  True when it has none. */
@@ -286,11 +329,11 @@ static bool check_entry(struct vmdk_check *c, unsigned int copy,
 			const struct pair *p)
 {
 	u32 entry = p->entry[copy];
-	const char *fault = vmdk_gte_fault(&c->t.geo, p->grain, entry,
-					   c->t.file_sectors);
+	const char *fault = c->format->gte_fault(&c->t.geo, p->grain, entry,
+						 c->t.file_sectors);
 
 	if (!fault && is_grain(entry) &&
-	    vmdk_map_test(c->tables, vmdk_area(c, entry)))
+	    is_marked(c, c->tables, entry, least_length(c, p->grain)))
 		fault = "points to a grain that a grain table lies on";
 	if (fault)
 		report_entry(c, copy, p, fault);
@@ -320,17 +363,62 @@ static void compare_copies(struct vmdk_check *c, const struct pair *p)
 	report_gte(c, severity, wrong, p, fault, expected);
 }
 
+static void report_data(struct vmdk_check *c, const struct pair *p,
+			const struct vmdk_fault *fault)
+{
+	const char *colon = strstr(fault->text, ": ");
+	char name[40];
+	struct vmdk_finding f = {
+		.severity = VMDK_CHECK_CORRUPT,
+		.structure = name,
+		.offset = fault->offset,
+		.expected = "a sound grain",
+	};
+
+	if (!vmdk_check_counted(c, VMDK_CHECK_CORRUPT))
+		return;
+	snprintf(name, sizeof(name), "grain %llu", (unsigned long long)p->grain);
+	snprintf(f.found, sizeof(f.found), "damage");
+	snprintf(f.text, sizeof(f.text), "%s", colon ? colon + 2 : fault->text);
+	c->fn(&f, c->arg);
+}
+
+/* Sectors of the grain that @copy has; 0 when its data is damaged. */
+static u32 grain_length(struct vmdk_check *c, unsigned int copy,
+			const struct pair *p)
+{
+	struct vmdk_fault fault;
+	u32 sectors;
+	int ret;
+
+	if (!c->format->length)
+		return least_length(c, p->grain);
+	ret = c->format->length(c, p->grain, p->entry[copy], &sectors, &fault);
+	if (!ret)
+		return sectors;
+	if (ret == -EINVAL)
+		report_data(c, p, &fault);
+	else
+		c->error = ret;
+	return 0;
+}
+
 static void claim_grain(struct vmdk_check *c, unsigned int copy,
 			const struct pair *p)
 {
-	u64 area = vmdk_area(c, p->entry[copy]);
+	u32 entry = p->entry[copy], sectors = least_length(c, p->grain);
 
-	if (vmdk_map_test(c->grains, area) &&
+	/* what is another's is not inflated again */
+	if (!is_marked(c, c->grains, entry, sectors))
+		sectors = grain_length(c, copy, p);
+	if (!sectors)
+		return;
+	if (is_marked(c, c->grains, entry, sectors) &&
 	    vmdk_check_counted(c, VMDK_CHECK_CORRUPT))
 		report_gte(c, VMDK_CHECK_CORRUPT, copy, p,
 			   "points to a grain that an earlier entry has",
 			   "a grain of its own");
-	vmdk_map_set(c->grains, area);
+	mark(c, c->grains, entry, sectors);
 }
 
 static void check_pair(struct vmdk_check *c, const struct pair *p)
@@ -385,14 +473,14 @@ static int check_table(struct vmdk_check *c, u32 index)
 	    is_empty(c, table[VMDK_REDUNDANT]))
 		return 0;
 	p.grain = (u64)index << c->t.geo.gt_shift;
-	for (; p.slot < c->t.geo.gt_entries; p.slot++, p.grain++) {
+	for (; p.slot < c->t.geo.gt_entries && !c->error; p.slot++, p.grain++) {
 		for (copy = 0; copy < VMDK_COPIES; copy++)
 			p.entry[copy] = table[copy] ?
 				le32_to_cpu(table[copy][p.slot]) : 0;
 		if (p.entry[VMDK_PRIMARY] || p.entry[VMDK_REDUNDANT])
 			check_pair(c, &p);
 	}
-	return 0;
+	return c->error;
 }
 
 /**

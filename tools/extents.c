@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The extents of an image: found, opened, locked, and looked at, in this order,
- * so that what was seen stays true.
+ * The extents of an image: found, opened, locked, and looked at (inspect.c), in
+ * this order, so that what was seen stays true.
  */
 #define _GNU_SOURCE	/* F_DUPFD_CLOEXEC */
 #include <errno.h>
@@ -13,7 +13,6 @@
 
 #include "lock.h"
 #include "opener.h"
-#include "policy.h"
 
 #define SPARE_FDS	64	/* that a program needs besides those of extents */
 
@@ -37,24 +36,6 @@ static int share_fd(struct vmdk_opener *o, struct vmdk_image_extent *ext)
 	return 0;
 }
 
-/* Only what the user listed by exactly this name is used as a device. */
-static int check_device(struct vmdk_opener *o, const struct vmdk_desc_extent *desc)
-{
-	char **dev;
-
-	for (dev = o->opt->allow_devices; dev && *dev; dev++)
-		if (!strcmp(*dev, desc->name))
-			return vmdk_refuse(&o->why, -EOPNOTSUPP,
-					   "%s: descriptor at line %u: %s: raw devices are not supported yet",
-					   o->path, desc->line, desc->name);
-	if (!strncmp(desc->name, "/dev/", 5) &&
-	    strncmp(desc->name, "/dev/shm/", 9))
-		return vmdk_refuse(&o->why, -EXDEV,
-				   "%s: descriptor at line %u: %s: is a device; it is only used when given by --allow-device",
-				   o->path, desc->line, desc->name);
-	return 0;
-}
-
 /* Put the place in the descriptor in front of the reason. */
 static int blame_line(struct vmdk_opener *o, const struct vmdk_desc_extent *desc,
 		      int ret)
@@ -67,12 +48,93 @@ static int blame_line(struct vmdk_opener *o, const struct vmdk_desc_extent *desc
 	return ret;
 }
 
+/* ---------------------------------------------------------------- devices */
+
+static bool is_raw(enum vmdk_extent_type type)
+{
+	return type == VMDK_TYPE_VMFSRAW || type == VMDK_TYPE_VMFSRDM;
+}
+
+/* Only what the user listed by exactly this name is used as a device. */
+static bool is_allowed_device(const struct vmdk_opener *o,
+			      const struct vmdk_desc_extent *desc)
+{
+	char **dev;
+
+	if (desc->name[0] != '/' ||
+	    (desc->type != VMDK_TYPE_FLAT && !is_raw(desc->type)))
+		return false;
+	for (dev = o->opt->allow_devices; dev && *dev; dev++)
+		if (!strcmp(*dev, desc->name))
+			return true;
+	return false;
+}
+
+static int refuse_device(struct vmdk_opener *o,
+			 const struct vmdk_desc_extent *desc)
+{
+	bool is_node = !strncmp(desc->name, "/dev/", 5) &&
+		       strncmp(desc->name, "/dev/shm/", 9);
+
+	if (is_node || (is_raw(desc->type) && desc->name[0] == '/'))
+		return vmdk_refuse(&o->why, -EXDEV,
+				   "%s: descriptor at line %u: %s: is a device; it is only used when given by --allow-device",
+				   o->path, desc->line, desc->name);
+	if (is_raw(desc->type))
+		return vmdk_refuse(&o->why, -EOPNOTSUPP,
+				   "%s: descriptor at line %u: %s: is the map of a raw device, which only ESXi can follow",
+				   o->path, desc->line, desc->name);
+	return 0;
+}
+
+/*
+ * For writing a device is claimed, so that each is opened once, however many
+ * parts of it are extents.
+ */
+static int share_device(struct vmdk_opener *o, struct vmdk_image_extent *ext)
+{
+	const struct vmdk_image_extent *e;
+
+	for (e = o->img->extents; e < ext; e++)
+		if (e->kind == VMDK_KIND_DEVICE && e->fd >= 0 &&
+		    e->access == ext->access &&
+		    !strcmp(e->desc->name, ext->desc->name))
+			return fcntl(e->fd, F_DUPFD_CLOEXEC, 3);
+	return -1;
+}
+
+static int open_device(struct vmdk_opener *o, struct vmdk_image_extent *ext,
+		       struct stat *st)
+{
+	int flags = ext->access == VMDK_ACCESS_RW ? O_RDWR : O_RDONLY;
+	int fd;
+
+	ext->kind = VMDK_KIND_DEVICE;
+	ext->path = strdup(ext->desc->name);
+	if (!ext->path)
+		return vmdk_no_memory(o);
+	fd = share_device(o, ext);
+	if (fd < 0)
+		fd = vmdk_open_device(ext->path, flags, st, &o->why);
+	else
+		fstat(fd, st);
+	if (fd < 0)
+		return blame_line(o, ext->desc, fd);
+	ext->fd = fd;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ files */
+
 static int open_by_name(struct vmdk_opener *o, struct vmdk_image_extent *ext,
 			struct stat *st)
 {
 	int flags = ext->access == VMDK_ACCESS_RW ? O_RDWR : O_RDONLY;
-	int ret = check_device(o, ext->desc);
+	int ret;
 
+	if (is_allowed_device(o, ext->desc))
+		return open_device(o, ext, st);
+	ret = refuse_device(o, ext->desc);
 	if (ret)
 		return ret;
 	ext->fd = vmdk_folder_open_file(&o->folder, ext->desc->name, flags,
@@ -97,14 +159,8 @@ static int open_by_name(struct vmdk_opener *o, struct vmdk_image_extent *ext,
 static int open_extent(struct vmdk_opener *o, struct vmdk_image_extent *ext,
 		       struct stat *st)
 {
-	const char *unsupported = vmdk_policy_extent(ext->desc->type);
-
 	if (!has_file(ext))
 		return 0;
-	if (unsupported)
-		return vmdk_refuse(&o->why, -EOPNOTSUPP,
-				   "%s: descriptor at line %u: %s", o->path,
-				   ext->desc->line, unsupported);
 	if (!o->self)
 		return open_by_name(o, ext, st);
 	*st = o->st;
@@ -112,100 +168,13 @@ static int open_extent(struct vmdk_opener *o, struct vmdk_image_extent *ext,
 	return ext->path ? share_fd(o, ext) : vmdk_no_memory(o);
 }
 
-/* Header and descriptor stay what they are, whatever the guest writes. */
-static int check_own_metadata(struct vmdk_opener *o, struct vmdk_image_extent *ext)
-{
-	uint64_t end = o->img->desc_offset + o->img->desc_size;
-
-	if (ext->offset >= end ||
-	    (ext->offset >= VMDK_SECTOR_SIZE &&
-	     ext->offset + ext->length <= o->img->desc_offset))
-		return 0;
-	return vmdk_refuse(&o->why, -EINVAL,
-			   "%s: descriptor at line %u: the extent overlaps the header or the descriptor",
-			   o->path, ext->desc->line);
-}
-
-static int inspect_flat(struct vmdk_opener *o, struct vmdk_image_extent *ext,
-			const struct stat *st)
-{
-	ext->kind = VMDK_KIND_FLAT;
-	ext->offset = ext->desc->offset << VMDK_SECTOR_SHIFT;
-	ext->length = ext->desc->sectors << VMDK_SECTOR_SHIFT;
-	if (ext->offset > ext->file_bytes ||
-	    ext->length > ext->file_bytes - ext->offset)
-		return vmdk_refuse(&o->why, -EINVAL,
-				   "%s: extent at byte %llu: needs %llu bytes, but the file ends at byte %llu",
-				   ext->path, ULL(ext->offset), ULL(ext->length),
-				   ULL(ext->file_bytes));
-	return same_file(st, &o->st) ? check_own_metadata(o, ext) : 0;
-}
-
-/*
- * VirtualBox rounds the header's capacity up, but not the descriptor's, which is
- * the size of the disk.
- */
-static int check_capacity(struct vmdk_opener *o, struct vmdk_image_extent *ext)
-{
-	const struct vmdk_geometry *geo = &ext->geo;
-	uint64_t sectors = ext->desc->sectors;
-	uint64_t rounded = (sectors + geo->grain_sectors - 1) >>
-			   geo->grain_shift << geo->grain_shift;
-
-	if (geo->capacity == sectors || geo->capacity == rounded)
-		return 0;
-	return vmdk_refuse(&o->why, -EINVAL,
-			   "%s: header at byte %zu: capacity is %llu sectors, but the descriptor says %llu",
-			   ext->path,
-			   offsetof(struct vmdk_sparse_header, capacity),
-			   ULL(geo->capacity), ULL(sectors));
-}
-
-static int inspect_sparse(struct vmdk_opener *o, struct vmdk_image_extent *ext)
-{
-	struct vmdk_sparse_header header;
-	int ret;
-
-	ext->kind = VMDK_KIND_SPARSE;
-	ret = vmdk_read_header(o, ext->fd, ext->path, ext->file_bytes, &header);
-	if (!ret)
-		ret = vmdk_decode_header(o, ext->path, &header, ext->file_bytes,
-					 &ext->geo);
-	if (ret)
-		return ret;
-	ext->has_header = true;
-	if (ext->geo.unclean)
-		o->img->unclean = true;
-	ret = check_capacity(o, ext);
-	if (!ret && ext->geo.flags & VMDK_FLAG_COMPRESSED)
-		ret = vmdk_refuse(&o->why, -EOPNOTSUPP,
-				  "%s: header at byte %zu: compressed grains are not supported yet",
-				  ext->path,
-				  offsetof(struct vmdk_sparse_header, flags));
-	return ret;
-}
-
-static int inspect_extent(struct vmdk_opener *o, struct vmdk_image_extent *ext)
-{
-	struct stat st;
-
-	if (!has_file(ext)) {
-		ext->kind = VMDK_KIND_ZERO;
-		return 0;
-	}
-	if (fstat(ext->fd, &st))
-		return vmdk_refuse(&o->why, -errno, "%s: %m", ext->path);
-	ext->file_bytes = st.st_size;
-	ext->allocated = (uint64_t)st.st_blocks * 512;
-	if (ext->desc->type == VMDK_TYPE_SPARSE)
-		return inspect_sparse(o, ext);
-	return inspect_flat(o, ext, &st);
-}
-
 static int lock_extent(struct vmdk_opener *o, struct vmdk_image_extent *ext,
 		       const struct stat *st)
 {
 	if (!o->opt->lock || ext->fd < 0 || same_file(st, &o->st))
+		return 0;
+	/* other parts of the same device may be written */
+	if (ext->kind == VMDK_KIND_DEVICE && ext->access != VMDK_ACCESS_RW)
 		return 0;
 	return vmdk_lock_image(ext->fd, ext->access == VMDK_ACCESS_RW,
 			       ext->path, &o->why);
@@ -223,21 +192,80 @@ static int tolerate(struct vmdk_opener *o, struct vmdk_image_extent *ext, int re
 
 /* ------------------------------------------------------- all of them */
 
+/**
+ * struct identity - what an extent may change
+ * @st: its file
+ * @start: first sector that is its own; files are taken for all theirs
+ * @end: and where that ends
+ * @ext: the extent
+ */
 struct identity {
 	struct stat st;
+	uint64_t start, end;
 	const struct vmdk_image_extent *ext;
 };
 
-static int compare_files(const void *va, const void *vb)
+/* A device may have any number of nodes. */
+static int compare_files(const struct identity *a, const struct identity *b)
 {
-	const struct stat *a = &((const struct identity *)va)->st;
-	const struct stat *b = &((const struct identity *)vb)->st;
+	bool device = S_ISBLK(a->st.st_mode);
 
-	if (a->st_dev != b->st_dev)
-		return a->st_dev < b->st_dev ? -1 : 1;
-	if (a->st_ino != b->st_ino)
-		return a->st_ino < b->st_ino ? -1 : 1;
+	if (device != S_ISBLK(b->st.st_mode))
+		return device ? -1 : 1;
+	if (device && a->st.st_rdev != b->st.st_rdev)
+		return a->st.st_rdev < b->st.st_rdev ? -1 : 1;
+	if (device)
+		return 0;
+	if (a->st.st_dev != b->st.st_dev)
+		return a->st.st_dev < b->st.st_dev ? -1 : 1;
+	if (a->st.st_ino != b->st.st_ino)
+		return a->st.st_ino < b->st.st_ino ? -1 : 1;
 	return 0;
+}
+
+static int compare_identities(const void *va, const void *vb)
+{
+	const struct identity *a = va, *b = vb;
+	int order = compare_files(a, b);
+
+	if (order)
+		return order;
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* The extents that are open, by file and place; returns how many. */
+static size_t sort_identities(const struct identity *files, size_t nr,
+			      struct identity *sorted)
+{
+	size_t i, used = 0;
+
+	for (i = 0; i < nr; i++) {
+		const struct vmdk_desc_extent *desc = files[i].ext->desc;
+		struct identity *id = &sorted[used];
+
+		if (files[i].ext->fd < 0)
+			continue;
+		*id = files[i];
+		id->end = UINT64_MAX;
+		if (id->ext->kind == VMDK_KIND_DEVICE) {
+			id->start = desc->offset;
+			id->end = desc->offset + desc->sectors;
+		}
+		used++;
+	}
+	qsort(sorted, used, sizeof(*sorted), compare_identities);
+	return used;
+}
+
+static int refuse_duplicate(struct vmdk_opener *o,
+			    const struct vmdk_image_extent *a,
+			    const struct vmdk_image_extent *b)
+{
+	return vmdk_refuse(&o->why, -EINVAL,
+			   "%s: descriptor at line %u: the extent is the same %s as that of line %u (%s); such a disk cannot be written",
+			   o->path, b->desc->line,
+			   b->kind == VMDK_KIND_DEVICE ? "part of a device" :
+			   "file", a->desc->line, b->path);
 }
 
 /* A write through one of two extents in one file could change the other. */
@@ -245,28 +273,29 @@ static int check_duplicates(struct vmdk_opener *o, const struct identity *files,
 			    size_t nr)
 {
 	struct identity *sorted = calloc(nr, sizeof(*sorted));
-	size_t i, used = 0;
+	size_t i, used, last = 0;
 	bool writable = false;
 	int ret = 0;
 
 	if (!sorted)
 		return vmdk_no_memory(o);
-	for (i = 0; i < nr; i++)
-		if (files[i].ext->fd >= 0)
-			sorted[used++] = files[i];
-	qsort(sorted, used, sizeof(*sorted), compare_files);
-	for (i = 1; !ret && i < used; i++) {
-		const struct vmdk_image_extent *a = sorted[i - 1].ext;
-		const struct vmdk_image_extent *b = sorted[i].ext;
+	used = sort_identities(files, nr, sorted);
+	/* @last: of those that overlap up to here, the one that ends last */
+	for (i = 0; !ret && i < used; i++) {
+		const struct identity *id = &sorted[i];
+		bool writes = id->ext->access == VMDK_ACCESS_RW;
 
-		writable |= a->access == VMDK_ACCESS_RW;
-		if (compare_files(&sorted[i - 1], &sorted[i]))
-			writable = false;
-		else if (writable || b->access == VMDK_ACCESS_RW)
-			ret = vmdk_refuse(&o->why, -EINVAL,
-					  "%s: descriptor at line %u: the extent is the same file as that of line %u (%s); such a disk cannot be written",
-					  o->path, b->desc->line, a->desc->line,
-					  b->path);
+		if (!i || compare_files(&sorted[last], id) ||
+		    id->start >= sorted[last].end) {
+			last = i;
+			writable = writes;
+			continue;
+		}
+		writable |= writes;
+		if (writable)
+			ret = refuse_duplicate(o, sorted[last].ext, id->ext);
+		if (id->end > sorted[last].end)
+			last = i;
 	}
 	free(sorted);
 	return ret;
@@ -302,7 +331,7 @@ static int open_all(struct vmdk_opener *o, struct identity *files)
 	for (i = 0; !ret && i < img->nr_extents; i++) {
 		if (img->extents[i].open_error)
 			continue;
-		ret = inspect_extent(o, &img->extents[i]);
+		ret = vmdk_inspect_extent(o, &img->extents[i]);
 		ret = tolerate(o, &img->extents[i], ret);
 	}
 	return ret;
@@ -341,7 +370,7 @@ int vmdk_open_extents(struct vmdk_opener *o)
 	}
 	raise_fd_limit(nr);
 	if (!o->self)
-		ret = vmdk_folder_open(o->path, &o->folder, &o->why);
+		ret = vmdk_folder_open(o->file, &o->folder, &o->why);
 	o->folder.encoding = img->desc.encoding;
 	o->folder.allow_paths = o->opt->allow_paths;
 	if (!ret)
@@ -349,4 +378,3 @@ int vmdk_open_extents(struct vmdk_opener *o)
 	free(files);
 	return ret;
 }
-

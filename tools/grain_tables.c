@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Directories and tables of a hosted sparse extent, read from its file.
+ * Directories and tables of a hosted sparse or COWD extent, read from its file.
  *
  * Memory is bounded by the limits of vmdk_format.h: two directories of at most
  * 16 MiB, which vmdk_header_decode() found to be inside the file, and one run
@@ -84,27 +84,48 @@ u64 vmdk_tables_directory(const struct vmdk_tables *t, enum vmdk_copy copy)
 	return copy == VMDK_PRIMARY ? t->geo.gd : t->geo.rgd;
 }
 
-static int read_header(struct vmdk_tables *t, struct vmdk_fault *fault)
+static int take_file(struct vmdk_tables *t, int fd, struct vmdk_fault *fault)
 {
-	struct vmdk_sparse_header header;
 	struct stat st;
-	int ret;
 
-	if (fstat(t->fd, &st))
+	memset(t, 0, sizeof(*t));
+	memset(fault, 0, sizeof(*fault));
+	t->fd = fd;
+	if (fstat(fd, &st))
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ENODEV;
 	t->file_bytes = (u64)st.st_size;
 	t->file_sectors = t->file_bytes >> VMDK_SECTOR_SHIFT;
-	if (!t->file_sectors)
+	return 0;
+}
+
+static int read_header(struct vmdk_tables *t, void *header, size_t size,
+		       struct vmdk_fault *fault)
+{
+	if (t->file_bytes < size)
 		return vmdk_fault_set(fault, 0,
-				      "header: the file has %llu bytes, expected at least %u",
-				      t->file_bytes, VMDK_SECTOR_SIZE);
-	ret = vmdk_pread_all(t->fd, &header, sizeof(header), 0);
+				      "header: the file has %llu bytes, expected at least %zu",
+				      (unsigned long long)t->file_bytes, size);
+	return vmdk_pread_all(t->fd, header, size, t->base);
+}
+
+static int read_footer(struct vmdk_tables *t,
+		       const struct vmdk_sparse_header *header,
+		       struct vmdk_fault *fault)
+{
+	u64 end = t->file_bytes >> VMDK_SECTOR_SHIFT << VMDK_SECTOR_SHIFT;
+	u64 size = end < VMDK_TAIL_BYTES_MAX ? end : VMDK_TAIL_BYTES_MAX;
+	void *tail = malloc(size);
+	int ret;
+
+	if (!tail)
+		return -ENOMEM;
+	ret = vmdk_pread_all(t->fd, tail, size, t->base + end - size);
 	if (!ret)
-		ret = vmdk_header_decode(&header, t->file_bytes, &t->geo, fault);
-	if (!ret && (t->geo.flags & VMDK_FLAG_COMPRESSED))
-		ret = -EOPNOTSUPP;
+		ret = vmdk_footer_decode(header, tail, size, end - size,
+					 t->file_bytes, &t->geo, fault);
+	free(tail);
 	return ret;
 }
 
@@ -118,13 +139,31 @@ static int read_directory(struct vmdk_tables *t, enum vmdk_copy copy)
 	if (!gd)
 		return -ENOMEM;
 	t->gd[copy] = gd;
-	ret = vmdk_pread_all(t->fd, gd, size,
-			     vmdk_tables_directory(t, copy) << VMDK_SECTOR_SHIFT);
+	ret = vmdk_pread_all(t->fd, gd, size, t->base +
+			     (vmdk_tables_directory(t, copy) << VMDK_SECTOR_SHIFT));
 	if (ret)
 		return ret;
 	for (i = 0; i < t->gd_slots; i++)
 		gd[i] = le32_to_cpu(gd[i]);
 	return 0;
+}
+
+static int read_directories(struct vmdk_tables *t)
+{
+	unsigned int copy;
+	int ret = 0;
+
+	t->copies = t->geo.rgd ? 2 : 1;
+	t->gd_slots = t->geo.gd_sectors * (VMDK_SECTOR_SIZE / sizeof(u32));
+	for (copy = 0; copy < t->copies && !ret; copy++) {
+		ret = read_directory(t, copy);
+		t->run[copy].entries = malloc(RUN_BYTES);
+		if (!ret && !t->run[copy].entries)
+			ret = -ENOMEM;
+	}
+	if (ret)
+		vmdk_tables_close(t);
+	return ret;
 }
 
 /**
@@ -138,26 +177,74 @@ static int read_directory(struct vmdk_tables *t, enum vmdk_copy copy)
  */
 int vmdk_tables_open(struct vmdk_tables *t, int fd, struct vmdk_fault *fault)
 {
-	unsigned int copy;
+	struct vmdk_sparse_header header;
 	int ret;
 
-	memset(t, 0, sizeof(*t));
-	memset(fault, 0, sizeof(*fault));
-	t->fd = fd;
-	ret = read_header(t, fault);
+	ret = take_file(t, fd, fault);
+	if (!ret)
+		ret = read_header(t, &header, sizeof(header), fault);
+	if (!ret)
+		ret = vmdk_header_decode(&header, t->file_bytes, &t->geo, fault);
+	if (!ret && (t->geo.flags & VMDK_FLAG_COMPRESSED))
+		ret = -EOPNOTSUPP;
+	return ret ? ret : read_directories(t);
+}
+
+/**
+ * vmdk_tables_open_stream - read header, footer and directories of a stream
+ * @t: receives them; to be closed when 0 was returned
+ * @fd: a regular file, open for reading
+ * @base: byte of the file at which the extent begins
+ * @bytes: its size
+ * @fault: its text is set when the header is bad, and empty otherwise
+ *
+ * Return: as vmdk_tables_open(); -EOPNOTSUPP for what is not compressed.
+ */
+int vmdk_tables_open_stream(struct vmdk_tables *t, int fd, u64 base, u64 bytes,
+			    struct vmdk_fault *fault)
+{
+	struct vmdk_sparse_header header;
+	int ret;
+
+	ret = take_file(t, fd, fault);
 	if (ret)
 		return ret;
-	t->copies = t->geo.rgd ? 2 : 1;
-	t->gd_slots = t->geo.gd_sectors * (VMDK_SECTOR_SIZE / sizeof(u32));
-	for (copy = 0; copy < t->copies && !ret; copy++) {
-		ret = read_directory(t, copy);
-		t->run[copy].entries = malloc(RUN_BYTES);
-		if (!ret && !t->run[copy].entries)
-			ret = -ENOMEM;
-	}
-	if (ret)
-		vmdk_tables_close(t);
-	return ret;
+	t->base = base;
+	t->file_bytes = bytes;
+	/* the last grain of a file that was cut behind it may end anywhere */
+	t->file_sectors = (bytes + VMDK_SECTOR_SIZE - 1) >> VMDK_SECTOR_SHIFT;
+	ret = read_header(t, &header, sizeof(header), fault);
+	if (!ret)
+		ret = vmdk_header_decode(&header, bytes, &t->geo, fault);
+	if (!ret && !(t->geo.flags & VMDK_FLAG_COMPRESSED))
+		ret = -EOPNOTSUPP;
+	if (!ret && t->geo.gd == VMDK_GD_AT_END)
+		ret = read_footer(t, &header, fault);
+	return ret ? ret : read_directories(t);
+}
+
+/**
+ * vmdk_tables_open_cowd - read header and directory of a COWD extent
+ * @t: receives them; to be closed when 0 was returned
+ * @fd: a regular file, open for reading
+ * @fault: its text is set when the header is bad, and empty otherwise
+ *
+ * Return: as vmdk_tables_open().
+ */
+int vmdk_tables_open_cowd(struct vmdk_tables *t, int fd,
+			  struct vmdk_fault *fault)
+{
+	struct vmdk_cowd_header header;
+	u32 free_sector;
+	int ret;
+
+	ret = take_file(t, fd, fault);
+	if (!ret)
+		ret = read_header(t, &header, sizeof(header), fault);
+	if (!ret)
+		ret = vmdk_cowd_decode(&header, t->file_bytes, &t->geo,
+				       &free_sector, fault);
+	return ret ? ret : read_directories(t);
 }
 
 /**
@@ -227,8 +314,8 @@ int vmdk_tables_get(struct vmdk_tables *t, enum vmdk_copy copy, u32 index,
 		int ret;
 
 		run->count = 0;
-		ret = read_run(t->fd, run->entries, size,
-			       (u64)gd[index] << VMDK_SECTOR_SHIFT);
+		ret = read_run(t->fd, run->entries, size, t->base +
+			       ((u64)gd[index] << VMDK_SECTOR_SHIFT));
 		if (ret)
 			return ret;
 		run->first = index;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Both copies of the directory and the tables of a hosted sparse extent, as
- * they lie in the file.  What they mean is check.c's to judge.
+ * Both copies of the directory and the tables of a hosted sparse or COWD extent,
+ * as they lie in the file.  What they mean is check.c's to judge.
  */
 #ifndef VMDK_GRAIN_TABLES_H
 #define VMDK_GRAIN_TABLES_H
@@ -18,7 +18,8 @@ struct vmdk_table_run {
 
 struct vmdk_tables {
 	int fd;
-	u64 file_bytes, file_sectors;
+	u64 base;			/* byte of the file where the extent begins */
+	u64 file_bytes, file_sectors;	/* of the extent */
 	struct vmdk_geometry geo;
 	unsigned int copies;		/* 1 or 2 */
 	u32 gd_slots;			/* entries in the sectors of a directory */
@@ -27,6 +28,10 @@ struct vmdk_tables {
 };
 
 int vmdk_tables_open(struct vmdk_tables *t, int fd, struct vmdk_fault *fault);
+int vmdk_tables_open_stream(struct vmdk_tables *t, int fd, u64 base, u64 bytes,
+			    struct vmdk_fault *fault);
+int vmdk_tables_open_cowd(struct vmdk_tables *t, int fd,
+			  struct vmdk_fault *fault);
 void vmdk_tables_close(struct vmdk_tables *t);
 int vmdk_tables_get(struct vmdk_tables *t, enum vmdk_copy copy, u32 index,
 		    const __le32 **table);

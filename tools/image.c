@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * An image from open to close: the file that the user named (probe.c says what
- * it is) and its extents (extents.c).
+ * it is), or a disk in it if it is an OVA, and its extents (extents.c).
  */
+#define _GNU_SOURCE	/* asprintf */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,14 +13,16 @@
 
 #include "lock.h"
 #include "opener.h"
+#include "ova.h"
 #include "policy.h"
+#include "tar.h"
 
 /* The file that the user named: open, lock, and look at it only then. */
 static int open_file(struct vmdk_opener *o)
 {
 	int ret;
 
-	o->img->path = strdup(o->path);
+	o->img->path = strdup(o->file);
 	if (!o->img->path)
 		return vmdk_no_memory(o);
 	o->img->desc_fd = vmdk_open_named(o->path, o->opt->write ? O_RDWR :
@@ -37,11 +40,71 @@ static int open_file(struct vmdk_opener *o)
 	return ret;
 }
 
+/* From here on the image is a part of the file, and messages say which. */
+static int take_member(struct vmdk_opener *o, const struct vmdk_ova_disk *disk)
+{
+	if (disk->refusal) {
+		o->why = strdup(disk->refusal);
+		return -EOPNOTSUPP;
+	}
+	o->img->member = strdup(disk->name);
+	if (!o->img->member ||
+	    asprintf(&o->label, "%s:%s", o->file, disk->name) < 0) {
+		o->label = NULL;
+		return vmdk_no_memory(o);
+	}
+	o->path = o->label;
+	o->place.path = o->label;
+	o->place.base = disk->offset;
+	o->place.bytes = disk->size;
+	return 0;
+}
+
+static int find_member(struct vmdk_opener *o)
+{
+	struct vmdk_ova ova;
+	size_t index;
+	int ret;
+
+	ret = vmdk_ova_read(o->img->desc_fd, o->st.st_size, o->file, &ova,
+			    &o->why);
+	if (ret)
+		return ret;
+	ret = vmdk_ova_choose(&ova, o->opt->disk, o->file, &index, &o->why);
+	if (!ret)
+		ret = take_member(o, &ova.disks[index]);
+	vmdk_ova_free(&ova);
+	return ret;
+}
+
+/* Where in the file is the image? */
+static int find_image(struct vmdk_opener *o)
+{
+	char block[VMDK_TAR_BLOCK];
+	int ret;
+
+	o->place = (struct vmdk_place){
+		.fd = o->img->desc_fd, .path = o->file, .bytes = o->st.st_size,
+	};
+	ret = vmdk_read_start(o, &o->place, block, sizeof(block));
+	if (ret)
+		return ret;
+	if (vmdk_is_tar(block, sizeof(block)))
+		return find_member(o);
+	if (o->opt->disk)
+		return vmdk_refuse(&o->why, -EINVAL,
+				   "%s: is not an OVA, so that there is no disk \"%s\" in it",
+				   o->file, o->opt->disk);
+	return 0;
+}
+
 static int open_image(struct vmdk_opener *o)
 {
 	struct vmdk_image *img = o->img;
 	int ret = open_file(o);
 
+	if (!ret)
+		ret = find_image(o);
 	if (!ret)
 		ret = vmdk_probe(o);
 	if (ret)
@@ -58,22 +121,69 @@ static int open_image(struct vmdk_opener *o)
 	return vmdk_open_extents(o);
 }
 
-/* Is there anything that a write could change? */
+/*
+ * Is there anything that a write could change?  Of a disk that is declared
+ * writable and is so in part only, no part is.
+ */
 static bool is_writable(const struct vmdk_image *img)
+{
+	bool writable = false;
+	size_t i;
+
+	for (i = 0; i < img->nr_extents; i++) {
+		const struct vmdk_image_extent *ext = &img->extents[i];
+
+		if (ext->access != VMDK_ACCESS_RW || ext->kind == VMDK_KIND_ZERO)
+			continue;
+		if (ext->read_only)
+			return false;
+		writable = true;
+	}
+	return writable;
+}
+
+static void note_read_only(struct vmdk_image *img)
 {
 	size_t i;
 
-	for (i = 0; i < img->nr_extents; i++)
-		if (img->extents[i].access == VMDK_ACCESS_RW &&
-		    img->extents[i].kind != VMDK_KIND_ZERO)
-			return true;
-	return false;
+	for (i = 0; i < img->nr_extents && !img->read_only; i++)
+		img->read_only = img->extents[i].read_only;
+}
+
+/*
+ * Is the file one that is never written?  Then it is not opened for writing in
+ * the first place, so that it can be used by others at the same time.  What it
+ * really is will be seen when it is open and locked.
+ */
+static bool is_never_written(const char *path)
+{
+	struct vmdk_sparse_header header = { 0 };
+	char *why = NULL;
+	struct stat st;
+	ssize_t size;
+	u32 magic;
+	int fd;
+
+	fd = vmdk_open_named(path, O_RDONLY, &st, &why);
+	free(why);
+	if (fd < 0)
+		return false;
+	size = pread(fd, &header, sizeof(header), 0);
+	close(fd);
+	if (size != sizeof(header))
+		return false;
+	magic = le32_to_cpu(header.magic);
+	return vmdk_is_tar(&header, sizeof(header)) ||
+	       (magic == VMDK_MAGIC_SPARSE &&
+		le32_to_cpu(header.flags) & VMDK_FLAG_COMPRESSED);
 }
 
 static int try_open(const char *path, const struct vmdk_open_options *opt,
 		    struct vmdk_image **image)
 {
-	struct vmdk_opener o = { .path = path, .opt = opt, .folder.fd = -1 };
+	struct vmdk_opener o = {
+		.file = path, .path = path, .opt = opt, .folder.fd = -1,
+	};
 	int ret = -ENOMEM;
 
 	o.img = calloc(1, sizeof(*o.img));
@@ -82,12 +192,15 @@ static int try_open(const char *path, const struct vmdk_open_options *opt,
 		ret = open_image(&o);
 	}
 	vmdk_folder_close(&o.folder);
+	if (!ret)
+		note_read_only(o.img);
 	if (ret) {
 		fprintf(stderr, "vmdkctl: %s\n", o.why ? o.why : strerror(-ret));
 		vmdk_image_close(o.img);
 		o.img = NULL;
 	}
 	free(o.why);
+	free(o.label);
 	*image = o.img;
 	return ret;
 }
@@ -99,7 +212,8 @@ static int try_open(const char *path, const struct vmdk_open_options *opt,
  * @image: receives it; NULL on failure
  *
  * An image without a single extent to write is opened again, read-only, so that
- * nobody is locked out and nothing can be written to it by mistake.
+ * nobody is locked out and nothing can be written to it by mistake.  So is one
+ * that has an extent of a kind that is only read; @image->read_only says why.
  *
  * Return: 0, or -errno after one line on stderr.
  */
@@ -107,12 +221,15 @@ int vmdk_image_open(const char *path, const struct vmdk_open_options *opt,
 		    struct vmdk_image **image)
 {
 	struct vmdk_open_options read_only = *opt;
-	int ret = try_open(path, opt, image);
+	int ret;
 
-	if (ret || !opt->write || is_writable(*image))
+	read_only.write = false;
+	if (!opt->write || is_never_written(path))
+		return try_open(path, &read_only, image);
+	ret = try_open(path, opt, image);
+	if (ret || is_writable(*image))
 		return ret;
 	vmdk_image_close(*image);
-	read_only.write = false;
 	return try_open(path, &read_only, image);
 }
 
@@ -139,5 +256,6 @@ void vmdk_image_close(struct vmdk_image *image)
 	free(image->refusal);
 	free(image->text);
 	free(image->path);
+	free(image->member);
 	free(image);
 }

@@ -19,6 +19,7 @@ struct vmdk_open_options {
 	bool lock;		/* take the locks that qemu sees; respect .lck */
 	char **allow_paths;	/* NULL terminated, or NULL: --allow-path */
 	char **allow_devices;	/* NULL terminated, or NULL: --allow-device */
+	const char *disk;	/* of an OVA: --disk; NULL: the only one */
 };
 
 struct vmdk_image_extent {
@@ -27,17 +28,20 @@ struct vmdk_image_extent {
 	char *path;		/* for messages */
 	enum vmdk_kind kind;
 	enum vmdk_access access; /* the lesser of descriptor and caller */
+	const char *read_only;	/* why it can be read only, or NULL */
 	uint64_t offset;	/* bytes */
 	uint64_t length;	/* bytes; 0: to the end of the file */
 	uint64_t file_bytes;	/* size of the file when opened */
 	uint64_t allocated;	/* st_blocks * 512 */
-	bool has_header;	/* hosted sparse: geo is valid */
+	bool has_header;	/* geo is valid; for seSparse its sizes alone */
+	bool footer;		/* geo is that of a footer */
 	struct vmdk_geometry geo;
 	char *open_error;	/* with no_extents: why it is not open, or NULL */
 };
 
 struct vmdk_image {
 	char *path;		/* as the user named it */
+	char *member;		/* OVA: name of the member; else NULL */
 	int desc_fd;		/* file that holds the descriptor */
 	bool embedded;		/* inside an extent */
 	uint64_t desc_offset;	/* byte of the text in desc_fd */
@@ -48,12 +52,14 @@ struct vmdk_image {
 	size_t nr_extents;
 	uint64_t sectors;	/* capacity */
 	bool unclean;		/* some extent has its unclean flag set */
+	const char *read_only;	/* why it can be read only, or NULL */
 	char *refusal;		/* with no_extents: why it cannot be attached, or NULL */
 };
 
 /*
- * Open @path.  On failure prints one line to stderr that names file, structure,
- * offset and fault, and returns -errno; nothing stays open or locked.
+ * Open @path; in an OVA, the disk that @opt names.  On failure prints one line to
+ * stderr that names file, structure, offset and fault, and returns -errno;
+ * nothing stays open or locked.
  * -EOPNOTSUPP: a valid image of a kind that is not supported, named in the line.
  */
 int vmdk_image_open(const char *path, const struct vmdk_open_options *opt,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * vmdkctl info: what a descriptor and its extents say of a disk, and, when it
- * is attached, what the kernel says.
+ * is attached, what the kernel says.  Which disks an OVA has is info_ova.c's.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -11,24 +11,33 @@
 #include <string.h>
 
 #include "image.h"
+#include "info.h"
 #include "vmdkctl.h"
 
 #define NO_PARENT	0xffffffffU
 
+/* What the user wants to know. */
+struct request {
+	const char *disk;	/* --disk */
+	bool extents_only;
+	const struct table_options *opt;
+};
+
 /* ------------------------------------------------------- the whole disk */
 
 enum {
-	DISK_FILE, DISK_TYPE, DISK_CAPACITY, DISK_SECTORS, DISK_ALLOCATED,
+	DISK_FILE, DISK_MEMBER, DISK_TYPE, DISK_CAPACITY, DISK_SECTORS, DISK_ALLOCATED,
 	DISK_CID, DISK_PARENT_CID, DISK_PARENT, DISK_LINKS, DISK_CONTENT_ID,
 	DISK_UUID, DISK_ADAPTER, DISK_GEOMETRY, DISK_BIOS_GEOMETRY,
 	DISK_HW_VERSION, DISK_TOOLS_VERSION, DISK_THIN, DISK_VERSION,
 	DISK_ENCODING, DISK_CHANGE_TRACK, DISK_EMBEDDED, DISK_UNCLEAN,
-	DISK_EXTENTS, DISK_FAULT, DISK_DEVICE, DISK_STATE, DISK_RO, DISK_AUTOCLEAR,
+	DISK_READ_ONLY, DISK_EXTENTS, DISK_FAULT, DISK_DEVICE, DISK_STATE, DISK_RO, DISK_AUTOCLEAR,
 	DISK_DIO, DISK_LIVE_CID, NR_DISK
 };
 
 static const struct table_column disk_columns[NR_DISK] = {
 	[DISK_FILE] = { "FILE", TABLE_STRING, false, "file" },
+	[DISK_MEMBER] = { "MEMBER", TABLE_STRING, false, "member of the OVA" },
 	[DISK_TYPE] = { "TYPE", TABLE_STRING, false, "create type" },
 	[DISK_CAPACITY] = { "CAPACITY", TABLE_SIZE, false, "capacity" },
 	[DISK_SECTORS] = { "SECTORS", TABLE_NUMBER, false,
@@ -63,6 +72,8 @@ static const struct table_column disk_columns[NR_DISK] = {
 			    "descriptor inside an extent" },
 	[DISK_UNCLEAN] = { "UNCLEAN", TABLE_BOOL, false,
 			   "unclean flag" },
+	[DISK_READ_ONLY] = { "READ-ONLY", TABLE_STRING, false,
+			     "why it can be read only" },
 	[DISK_EXTENTS] = { "NR-EXTENTS", TABLE_NUMBER, false,
 			   "number of extents" },
 	[DISK_FAULT] = { "FAULT", TABLE_STRING, false,
@@ -82,7 +93,7 @@ static const struct table_column disk_columns[NR_DISK] = {
 enum {
 	EXT_START, EXT_SECTORS, EXT_ACCESS, EXT_TYPE, EXT_NAME, EXT_OFFSET,
 	EXT_GRAIN_SIZE, EXT_ALLOCATED, EXT_COMPRESSED, EXT_ZEROED, EXT_UNCLEAN,
-	EXT_FILE, EXT_FILE_SIZE, EXT_VERSION, EXT_FLAGS, EXT_REDUNDANT,
+	EXT_FORMAT, EXT_FOOTER, EXT_FILE, EXT_FILE_SIZE, EXT_VERSION, EXT_FLAGS, EXT_REDUNDANT,
 	EXT_FAULT, NR_EXT
 };
 
@@ -105,6 +116,10 @@ static const struct table_column extent_columns[NR_EXT] = {
 			 "an entry may say that a grain is zeros" },
 	[EXT_UNCLEAN] = { "UNCLEAN", TABLE_BOOL, false,
 			  "unclean flag: in use, or not closed in order" },
+	[EXT_FORMAT] = { "FORMAT", TABLE_STRING, true,
+			 "flat, sparse, COWD, seSparse, device or zero" },
+	[EXT_FOOTER] = { "FOOTER", TABLE_BOOL, true,
+			 "the directory is found by a footer" },
 	[EXT_FILE] = { "FILE", TABLE_STRING, true, "file that was found" },
 	[EXT_FILE_SIZE] = { "FILE-SIZE", TABLE_SIZE, true,
 			    "length of that file" },
@@ -122,16 +137,20 @@ static void print_help(void)
 	      " vmdkctl info [options] FILE|DEVICE\n"
 	      "\n"
 	      "Show what is known of a disk.  With --output, --raw or --noheadings this is\n"
-	      "a table of one row; with --extents, a table of the extents.\n"
+	      "a table of one row; with --extents, a table of the extents.  Of an OVA,\n"
+	      "without --disk, the disks are listed.\n"
 	      "\n"
 	      "Options:\n"
 	      " -e, --extents           print the extents alone\n"
+	      "     --disk N|NAME       disk of an OVA: its number, from 1 on, or name\n"
 	      TABLE_OPTIONS_HELP
 	      "\n"
 	      "Columns:\n", stdout);
 	table_print_columns(disk_columns, NR_DISK);
 	fputs("\nColumns with --extents:\n", stdout);
 	table_print_columns(extent_columns, NR_EXT);
+	fputs("\nColumns of an OVA:\n", stdout);
+	info_ova_columns();
 }
 
 static const char *access_name(enum vmdk_access access)
@@ -147,12 +166,31 @@ static const char *access_name(enum vmdk_access access)
 	return "NOACCESS";
 }
 
-static void set_header(struct table *table, const struct vmdk_geometry *geo)
+static const char *format_name(enum vmdk_kind kind)
 {
+	static const char * const names[] = {
+		[VMDK_KIND_FLAT] = "flat",
+		[VMDK_KIND_ZERO] = "zero",
+		[VMDK_KIND_SPARSE] = "sparse",
+		[VMDK_KIND_DEVICE] = "device",
+		[VMDK_KIND_COWD] = "COWD",
+		[VMDK_KIND_SESPARSE] = "seSparse",
+	};
+
+	return (size_t)kind < ARRAY_SIZE(names) ? names[kind] : NULL;
+}
+
+static void set_header(struct table *table,
+		       const struct vmdk_image_extent *extent)
+{
+	const struct vmdk_geometry *geo = &extent->geo;
 	char flags[16];
 
 	table_set_number(table, EXT_GRAIN_SIZE,
 			 (uint64_t)geo->grain_sectors << VMDK_SECTOR_SHIFT);
+	if (extent->kind == VMDK_KIND_SESPARSE)
+		return;
+	table_set_bool(table, EXT_FOOTER, extent->footer);
 	table_set_bool(table, EXT_COMPRESSED,
 		       geo->flags & VMDK_FLAG_COMPRESSED);
 	table_set_bool(table, EXT_ZEROED, geo->flags & VMDK_FLAG_ZEROED);
@@ -180,8 +218,9 @@ static void add_extent(struct table *table, uint64_t start,
 		table_set_number(table, EXT_ALLOCATED, extent->allocated);
 		table_set_number(table, EXT_FILE_SIZE, extent->file_bytes);
 	}
+	table_set_string(table, EXT_FORMAT, format_name(extent->kind));
 	if (extent->has_header)
-		set_header(table, &extent->geo);
+		set_header(table, extent);
 }
 
 static void add_extents(struct table *table, const struct vmdk_image *image)
@@ -243,6 +282,8 @@ static void set_descriptor(struct table *table,
 static void set_image(struct table *table, const struct vmdk_image *image)
 {
 	table_set_string(table, DISK_FILE, image->path);
+	table_set_string(table, DISK_MEMBER, image->member);
+	table_set_string(table, DISK_READ_ONLY, image->read_only);
 	table_set_number(table, DISK_CAPACITY,
 			 image->sectors << VMDK_SECTOR_SHIFT);
 	table_set_number(table, DISK_SECTORS, image->sectors);
@@ -363,22 +404,26 @@ static int show(const struct vmdk_image *image, int64_t disk,
 	return ret ? STATUS_FAILED : STATUS_OK;
 }
 
-static int show_file(const char *path, int64_t disk, bool extents_only,
-		     const struct table_options *opt)
+/* Which disk of an OVA a device is, nothing tells. */
+static int show_file(const struct request *req, const char *path, int64_t disk)
 {
-	const struct vmdk_open_options open = { .no_extents = true };
+	const struct vmdk_open_options open = {
+		.no_extents = true, .disk = req->disk,
+	};
 	struct vmdk_image *image;
 	int status;
 
+	if (!req->disk && info_is_ova(path))
+		return info_ova(path, req->opt);
 	if (vmdk_image_open(path, &open, &image))
 		return STATUS_FAILED;
-	status = show(image, disk, extents_only, opt);
+	status = show(image, image->member ? -1 : disk, req->extents_only,
+		      req->opt);
 	vmdk_image_close(image);
 	return status;
 }
 
-static int show_disk(unsigned int disk, bool extents_only,
-		     const struct table_options *opt)
+static int show_disk(const struct request *req, unsigned int disk)
 {
 	char path[SYSFS_VALUE_MAX];
 	int ret;
@@ -389,7 +434,7 @@ static int show_disk(unsigned int disk, bool extents_only,
 			      strerror(-ret));
 		return STATUS_UNKNOWN;
 	}
-	return show_file(path, disk, extents_only, opt);
+	return show_file(req, path, disk);
 }
 
 /* A file may be attached, even more than once: the first one is shown. */
@@ -405,16 +450,15 @@ static int64_t find_disk(const char *path)
 	return disk;
 }
 
-static int info(const char *arg, bool extents_only,
-		const struct table_options *opt)
+static int info(const struct request *req, const char *arg)
 {
 	unsigned int disk;
 
 	switch (sysfs_device(arg, &disk)) {
 	case 0:
-		return show_disk(disk, extents_only, opt);
+		return show_disk(req, disk);
 	case -ENOTBLK:
-		return show_file(arg, find_disk(arg), extents_only, opt);
+		return show_file(req, arg, find_disk(arg));
 	case -EINVAL:
 		vmdkctl_error("%s: a partition; the disk is /dev/vmdk%u", arg,
 			      disk);
@@ -427,13 +471,22 @@ static int info(const char *arg, bool extents_only,
 
 int verb_info(int argc, char **argv)
 {
-	static const struct option extents = { "extents", no_argument, NULL, 'e' };
+	static const struct option extra[] = {
+		{ "extents", no_argument, NULL, 'e' },
+		{ "disk", required_argument, NULL, OPTION_DISK },
+		{ NULL, 0, NULL, 0 },
+	};
 	struct table_options opt = { 0 };
-	bool extents_only = false;
+	struct request req = { .opt = &opt };
 	int c;
 
-	while ((c = table_getopt(argc, argv, &extents, &opt)) == 'e')
-		extents_only = true;
+	while ((c = table_getopt(argc, argv, extra, &opt)) == 'e' ||
+	       c == OPTION_DISK) {
+		if (c == 'e')
+			req.extents_only = true;
+		else
+			req.disk = optarg;
+	}
 	if (c == 'h') {
 		print_help();
 		return STATUS_OK;
@@ -445,5 +498,5 @@ int verb_info(int argc, char **argv)
 			      "one file or device at a time");
 		return vmdkctl_usage("info");
 	}
-	return info(argv[optind], extents_only, &opt);
+	return info(&req, argv[optind]);
 }

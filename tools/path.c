@@ -124,6 +124,40 @@ int vmdk_open_named(const char *path, int flags, struct stat *st, char **why)
 }
 
 /**
+ * vmdk_open_device - open a block device that the user named
+ * @path: its name; may be, or lead through, a symbolic link
+ * @flags: O_RDONLY or O_RDWR; for writing it is claimed, so that nothing that is
+ *	mounted, or part of something else, is written
+ * @st: receives its attributes
+ * @why: receives the reason of a refusal
+ *
+ * Return: a descriptor of a block device, or -errno.
+ */
+int vmdk_open_device(const char *path, int flags, struct stat *st, char **why)
+{
+	bool write = (flags & O_ACCMODE) != O_RDONLY;
+	int fd, ret = 0;
+
+	fd = open(path, flags | SAFE_FLAGS | (write ? O_EXCL : 0));
+	if (fd < 0 && errno == EBUSY)
+		return vmdk_refuse(why, -EBUSY, "%s: is mounted or in other use",
+				   path);
+	if (fd < 0)
+		return vmdk_refuse(why, -errno, "%s: cannot be opened%s: %m",
+				   path, write ? " for writing" : "");
+	if (fstat(fd, st) || fcntl(fd, F_SETFL, 0))
+		ret = vmdk_refuse(why, -errno, "%s: cannot be examined: %m",
+				  path);
+	else if (!S_ISBLK(st->st_mode))
+		ret = vmdk_refuse(why, -EINVAL, "%s: is not a block device",
+				  path);
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
+}
+
+/**
  * vmdk_folder_open - open the folder that a descriptor lies in
  * @file: the descriptor, as the user named it
  * @folder: receives it; to be closed, even after a failure
@@ -197,7 +231,13 @@ static const char *behind(const char *name, const char *dir)
 	return name + len;
 }
 
-static bool has_dotdot(const char *name)
+/**
+ * vmdk_has_dotdot - is a component of a name ".."?
+ * @name: components separated by slashes
+ *
+ * Return: true when it has one.
+ */
+bool vmdk_has_dotdot(const char *name)
 {
 	while (name) {
 		if (name[0] == '.' && name[1] == '.' &&
@@ -317,7 +357,7 @@ static int open_name(const struct vmdk_folder *folder, const char *name,
 	if (foreign)
 		return vmdk_refuse(why, -EXDEV, "%s: %s, and never looked up here",
 				   name, foreign);
-	if (name[0] == '/' || has_dotdot(name))
+	if (name[0] == '/' || vmdk_has_dotdot(name))
 		return open_outside(folder, name, flags, path, st, why);
 	if (asprintf(path, "%s/%s", folder->path, name) < 0) {
 		*path = NULL;

@@ -16,44 +16,42 @@
 #define VERSION_MAX	3
 
 #define TYPE(t)		(1U << VMDK_TYPE_##t)
+#define ALL_TYPES	(~0U)
 #define SPARSE_TYPES	(TYPE(SPARSE) | TYPE(ZERO))
 #define FLAT_TYPES	(TYPE(FLAT) | TYPE(VMFS) | TYPE(ZERO))
-
-#define COMPRESSED	"compressed grains are not supported yet"
-#define COWD		"ESXi sparse extents (COWD) are not supported yet"
-#define SESPARSE	"seSparse extents are not supported yet"
-#define RAW_DEVICE	"raw devices are not supported yet"
+#define COWD_TYPES	(TYPE(VMFSSPARSE) | TYPE(ZERO))
+#define SESPARSE_TYPES	(TYPE(SESPARSE) | TYPE(ZERO))
+#define DEVICE_TYPES	(FLAT_TYPES | TYPE(VMFSRAW) | TYPE(VMFSRDM))
 
 /* The technote's spelling of a name is not always the one in real files. */
 static const struct create_type {
 	const char *name;
 	unsigned int types;	/* that its extents may have */
-	const char *unsupported;
 } create_types[] = {
-	{ "monolithicSparse", SPARSE_TYPES, NULL },
-	{ "monolithicFlat", FLAT_TYPES, NULL },
-	{ "twoGbMaxExtentSparse", SPARSE_TYPES, NULL },
-	{ "2GbMaxExtentSparse", SPARSE_TYPES, NULL },
-	{ "twoGbMaxExtentFlat", FLAT_TYPES, NULL },
-	{ "2GbMaxExtentFlat", FLAT_TYPES, NULL },
-	{ "vmfs", FLAT_TYPES, NULL },
-	{ "vmfsThin", FLAT_TYPES, NULL },
-	{ "vmfsThick", FLAT_TYPES, NULL },
-	{ "vmfsPreallocated", FLAT_TYPES, NULL },
-	{ "vmfsEagerZeroedThick", FLAT_TYPES, NULL },
-	{ "custom", SPARSE_TYPES | FLAT_TYPES, NULL },
-	{ "streamOptimized", 0, COMPRESSED },
-	{ "vmfsSparse", 0, COWD },
-	{ "seSparse", 0, SESPARSE },
-	{ "vmfsSeSparse", 0, SESPARSE },
-	{ "vmfsRaw", 0, RAW_DEVICE },
-	{ "vmfsRDM", 0, RAW_DEVICE },
-	{ "vmfsRDMP", 0, RAW_DEVICE },
-	{ "vmfsRawDeviceMap", 0, RAW_DEVICE },
-	{ "vmfsPassthroughRawDeviceMap", 0, RAW_DEVICE },
-	{ "fullDevice", 0, RAW_DEVICE },
-	{ "partitionedDevice", 0, RAW_DEVICE },
-	{ NULL, 0, "this type is unknown and not supported" },
+	{ "monolithicSparse", SPARSE_TYPES },
+	{ "monolithicFlat", FLAT_TYPES },
+	{ "twoGbMaxExtentSparse", SPARSE_TYPES },
+	{ "2GbMaxExtentSparse", SPARSE_TYPES },
+	{ "twoGbMaxExtentFlat", FLAT_TYPES },
+	{ "2GbMaxExtentFlat", FLAT_TYPES },
+	{ "vmfs", FLAT_TYPES },
+	{ "vmfsThin", FLAT_TYPES },
+	{ "vmfsThick", FLAT_TYPES },
+	{ "vmfsPreallocated", FLAT_TYPES },
+	{ "vmfsEagerZeroedThick", FLAT_TYPES },
+	{ "custom", SPARSE_TYPES | FLAT_TYPES },
+	{ "streamOptimized", SPARSE_TYPES },
+	{ "vmfsSparse", COWD_TYPES },
+	{ "seSparse", SESPARSE_TYPES },
+	{ "vmfsSeSparse", SESPARSE_TYPES },
+	{ "vmfsRaw", DEVICE_TYPES },
+	{ "vmfsRDM", DEVICE_TYPES },
+	{ "vmfsRDMP", DEVICE_TYPES },
+	{ "vmfsRawDeviceMap", DEVICE_TYPES },
+	{ "vmfsPassthroughRawDeviceMap", DEVICE_TYPES },
+	{ "fullDevice", DEVICE_TYPES },
+	{ "partitionedDevice", DEVICE_TYPES },
+	{ NULL, ALL_TYPES },
 };
 
 /* The entry of that name, or the one at the end. */
@@ -64,27 +62,6 @@ static const struct create_type *find_type(const char *name)
 	while (type->name && strcasecmp(type->name, name))
 		type++;
 	return type;
-}
-
-/**
- * vmdk_policy_extent - is a type of extent supported?
- * @type: the type
- *
- * Return: NULL, or why not.
- */
-const char *vmdk_policy_extent(enum vmdk_extent_type type)
-{
-	switch (type) {
-	case VMDK_TYPE_VMFSSPARSE:
-		return COWD;
-	case VMDK_TYPE_SESPARSE:
-		return SESPARSE;
-	case VMDK_TYPE_VMFSRDM:
-	case VMDK_TYPE_VMFSRAW:
-		return RAW_DEVICE;
-	default:
-		return NULL;
-	}
 }
 
 /**
@@ -104,7 +81,7 @@ int vmdk_policy_consistent(const struct vmdk_descriptor *desc,
 	if (!desc->create_type)
 		return 0;
 	type = find_type(desc->create_type);
-	for (i = 0; type->types && i < desc->nr_extents; i++) {
+	for (i = 0; i < desc->nr_extents; i++) {
 		const struct vmdk_desc_extent *ext = &desc->extents[i];
 
 		if (!(type->types & (1U << ext->type)))
@@ -113,28 +90,6 @@ int vmdk_policy_consistent(const struct vmdk_descriptor *desc,
 					   path, ext->line,
 					   vmdk_extent_type_name(ext->type),
 					   desc->create_type);
-	}
-	return 0;
-}
-
-static int check_type(const struct vmdk_descriptor *desc, const char *path,
-		      char **why)
-{
-	const struct create_type *type;
-	size_t i;
-
-	type = desc->create_type ? find_type(desc->create_type) : NULL;
-	if (type && type->unsupported)
-		return vmdk_refuse(why, -EOPNOTSUPP, "%s: createType \"%s\": %s",
-				   path, desc->create_type, type->unsupported);
-	for (i = 0; i < desc->nr_extents; i++) {
-		const struct vmdk_desc_extent *ext = &desc->extents[i];
-		const char *unsupported = vmdk_policy_extent(ext->type);
-
-		if (unsupported)
-			return vmdk_refuse(why, -EOPNOTSUPP,
-					   "%s: descriptor at line %u: %s",
-					   path, ext->line, unsupported);
 	}
 	return 0;
 }
@@ -166,5 +121,9 @@ int vmdk_policy_supported(const struct vmdk_descriptor *desc, bool write,
 		return vmdk_refuse(why, -EINVAL,
 				   "%s: changeTrackPath \"%s\": writing would make the change tracking file stale; attach with --read-only",
 				   path, desc->change_track);
-	return check_type(desc, path, why);
+	if (desc->create_type && !find_type(desc->create_type)->name)
+		return vmdk_refuse(why, -EOPNOTSUPP,
+				   "%s: createType \"%s\": this type is unknown and not supported",
+				   path, desc->create_type);
+	return 0;
 }

@@ -13,6 +13,5 @@ int vmdk_policy_consistent(const struct vmdk_descriptor *desc,
 			   const char *path, char **why);
 int vmdk_policy_supported(const struct vmdk_descriptor *desc, bool write,
 			  const char *path, char **why);
-const char *vmdk_policy_extent(enum vmdk_extent_type type);
 
 #endif

@@ -18,6 +18,7 @@
 #include "vmdkctl.h"
 
 #define TABLE_COLUMNS_MAX	64
+#define TABLE_OPTIONS		6
 #define OPTION_RAW		0x100	/* it has no letter */
 
 struct cell {
@@ -63,30 +64,34 @@ static bool take_option(int option, struct table_options *opt)
  * table_getopt - the next option of a verb that prints a table
  * @argc: of the verb
  * @argv: of the verb
- * @extra: an option without argument that the verb has besides, or NULL
+ * @extra: options that the verb has besides, at most TABLE_EXTRA_MAX and an
+ *	empty one, or NULL; only those without argument may be a letter
  * @opt: receives the options that are about output
  *
- * Return: 'h' for --help, what @extra has, '?' for a wrong option after a line
+ * Return: 'h' for --help, a value of @extra, '?' for a wrong option after a line
  * on stderr, or -1 after the last one.
  */
 int table_getopt(int argc, char **argv, const struct option *extra,
 		 struct table_options *opt)
 {
-	const struct option options[] = {
+	struct option options[] = {
 		{ "output", required_argument, NULL, 'o' },
 		{ "noheadings", no_argument, NULL, 'n' },
 		{ "raw", no_argument, NULL, OPTION_RAW },
 		{ "bytes", no_argument, NULL, 'b' },
 		{ "json", no_argument, NULL, 'J' },
 		{ "help", no_argument, NULL, 'h' },
-		extra ? *extra : (struct option){ 0 },
-		{ NULL, 0, NULL, 0 },
+		[TABLE_OPTIONS + TABLE_EXTRA_MAX] = { NULL, 0, NULL, 0 },
 	};
-	char letters[] = "o:nbJh\0";
+	char letters[sizeof("o:nbJh") + TABLE_EXTRA_MAX] = "o:nbJh";
+	size_t i;
 	int c;
 
-	if (extra)
-		letters[sizeof(letters) - 2] = (char)extra->val;
+	for (i = 0; extra && extra[i].name; i++) {
+		options[TABLE_OPTIONS + i] = extra[i];
+		if (extra[i].val < OPTION_RAW)
+			letters[strlen(letters)] = (char)extra[i].val;
+	}
 	do
 		c = getopt_long(argc, argv, letters, options, NULL);
 	while (take_option(c, opt));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vmdkctl check: run the rules of check.c on every extent, and print what they
+ * vmdkctl check: run the rules for its kind on every extent, and print what they
  * find.
  */
 #include <errno.h>
@@ -52,9 +52,11 @@ static void print_help(void)
 	fputs("Usage:\n"
 	      " vmdkctl check [options] FILE\n"
 	      "\n"
-	      "Verify the metadata of a disk, and change nothing.\n"
+	      "Verify the metadata of a disk, and change nothing.  Compressed grains are\n"
+	      "inflated, all of them.\n"
 	      "\n"
 	      "Options:\n"
+	      "     --disk N|NAME       disk of an OVA: its number, from 1 on, or name\n"
 	      TABLE_OPTIONS_HELP
 	      "\n"
 	      "Columns:\n", stdout);
@@ -101,7 +103,7 @@ static void add_result(struct vmdk_check_result *total,
 	total->corrupt += r->corrupt;
 }
 
-static int check_sparse(struct check_run *run,
+static int check_extent(struct check_run *run,
 			const struct vmdk_image_extent *extent)
 {
 	size_t shown = table_rows(run->table);
@@ -109,9 +111,14 @@ static int check_sparse(struct check_run *run,
 	int ret;
 
 	run->path = extent->path;
-	ret = vmdk_check_sparse(extent->fd, shown < FINDINGS_SHOWN_MAX ?
+	ret = vmdk_check_extent(extent, shown < FINDINGS_SHOWN_MAX ?
 				FINDINGS_SHOWN_MAX - shown : 0,
 				add_finding, run, &result);
+	if (ret == -EOPNOTSUPP) {
+		vmdkctl_error("%s: is only checked when extracted from the archive",
+			      extent->path);
+		return ret;
+	}
 	if (ret) {
 		vmdkctl_error("%s: cannot be checked: %s", extent->path,
 			      strerror(-ret));
@@ -130,8 +137,8 @@ static int check_image(struct check_run *run, const struct vmdk_image *image)
 		const struct vmdk_image_extent *extent = &image->extents[i];
 
 		/* a flat one is as long as it should be, or had not been opened */
-		if (extent->kind == VMDK_KIND_SPARSE)
-			ret = check_sparse(run, extent);
+		if (extent->has_header)
+			ret = check_extent(run, extent);
 	}
 	return ret;
 }
@@ -234,14 +241,19 @@ static int refused(struct check_run *run, const char *path, int err,
 static int check_opened(struct check_run *run, const struct vmdk_image *image,
 			const struct table_options *opt)
 {
-	if (check_image(run, image) || print(run, image->path, opt))
+	int ret = check_image(run, image);
+
+	if (ret == -EOPNOTSUPP)
+		return STATUS_UNSUPPORTED;
+	if (ret || print(run, image->path, opt))
 		return STATUS_FAILED;
 	return exit_status(&run->total);
 }
 
-static int check_file(const char *path, const struct table_options *opt)
+static int check_file(const char *path, const char *disk,
+		      const struct table_options *opt)
 {
-	const struct vmdk_open_options open = { .lock = true };
+	const struct vmdk_open_options open = { .lock = true, .disk = disk };
 	struct check_run run = { 0 };
 	struct vmdk_image *image;
 	int ret, status;
@@ -262,10 +274,16 @@ static int check_file(const char *path, const struct table_options *opt)
 
 int verb_check(int argc, char **argv)
 {
+	static const struct option extra[] = {
+		{ "disk", required_argument, NULL, OPTION_DISK },
+		{ NULL, 0, NULL, 0 },
+	};
 	struct table_options opt = { 0 };
+	const char *disk = NULL;
 	int c;
 
-	c = table_getopt(argc, argv, NULL, &opt);
+	while ((c = table_getopt(argc, argv, extra, &opt)) == OPTION_DISK)
+		disk = optarg;
 	if (c == 'h') {
 		print_help();
 		return STATUS_OK;
@@ -277,5 +295,5 @@ int verb_check(int argc, char **argv)
 			      "one file at a time");
 		return vmdkctl_usage("check");
 	}
-	return check_file(argv[optind], &opt);
+	return check_file(argv[optind], disk, &opt);
 }

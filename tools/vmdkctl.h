@@ -76,6 +76,9 @@ struct table_options {
 
 struct table;
 
+#define TABLE_EXTRA_MAX	2	/* options that a verb has besides */
+#define OPTION_DISK	0x200	/* --disk: no letter, and none of table.c's */
+
 int table_getopt(int argc, char **argv, const struct option *extra,
 		 struct table_options *opt);
 void table_print_columns(const struct table_column *columns, size_t nr);

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vmdkctl info of an OVA: the disks that its descriptor lists.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "image.h"
+#include "info.h"
+#include "ova.h"
+#include "path.h"
+#include "tar.h"
+
+enum {
+	COL_DISK, COL_NAME, COL_ID, COL_TYPE, COL_CAPACITY, COL_SIZE,
+	COL_OFFSET, COL_FAULT, NR_COLUMNS
+};
+
+static const struct table_column columns[NR_COLUMNS] = {
+	[COL_DISK] = { "DISK", TABLE_NUMBER, false, "what --disk takes" },
+	[COL_NAME] = { "NAME", TABLE_STRING, false, "member of the archive" },
+	[COL_ID] = { "ID", TABLE_STRING, false, "diskId in the OVF descriptor" },
+	[COL_TYPE] = { "TYPE", TABLE_STRING, false, "create type" },
+	[COL_CAPACITY] = { "CAPACITY", TABLE_SIZE, false, "capacity" },
+	[COL_SIZE] = { "SIZE", TABLE_SIZE, false, "bytes in the archive" },
+	[COL_OFFSET] = { "OFFSET", TABLE_NUMBER, true,
+			 "byte of the archive at which it begins" },
+	[COL_FAULT] = { "FAULT", TABLE_STRING, true,
+			"why it cannot be attached" },
+};
+
+/**
+ * info_ova_columns - print what --output takes for an OVA, for --help
+ */
+void info_ova_columns(void)
+{
+	table_print_columns(columns, NR_COLUMNS);
+}
+
+/**
+ * info_is_ova - is the file a tar archive?
+ * @path: the file
+ *
+ * Return: true if it can be opened and is one.
+ */
+bool info_is_ova(const char *path)
+{
+	char block[VMDK_TAR_BLOCK], *why = NULL;
+	struct stat st;
+	ssize_t size;
+	int fd;
+
+	fd = vmdk_open_named(path, O_RDONLY, &st, &why);
+	free(why);
+	if (fd < 0)
+		return false;
+	size = pread(fd, block, sizeof(block), 0);
+	close(fd);
+	return size > 0 && vmdk_is_tar(block, size);
+}
+
+/* What the disk itself says; what is wrong with it goes to stderr. */
+static void set_image(struct table *table, const char *path, size_t number)
+{
+	char *disk = vmdkctl_format("%zu", number);
+	const struct vmdk_open_options open = {
+		.no_extents = true, .disk = disk,
+	};
+	struct vmdk_image *image;
+
+	if (!vmdk_image_open(path, &open, &image)) {
+		table_set_string(table, COL_TYPE, image->desc.create_type);
+		table_set_number(table, COL_CAPACITY,
+				 image->sectors << VMDK_SECTOR_SHIFT);
+		table_set_string(table, COL_FAULT, image->refusal ?
+				 image->refusal : image->extents->open_error);
+		vmdk_image_close(image);
+	}
+	free(disk);
+}
+
+static void add_disk(struct table *table, const char *path, size_t number,
+		     const struct vmdk_ova_disk *disk)
+{
+	table_add_row(table);
+	table_set_number(table, COL_DISK, number);
+	table_set_string(table, COL_NAME, disk->name);
+	table_set_string(table, COL_ID, disk->id);
+	table_set_string(table, COL_FAULT, disk->refusal);
+	if (disk->offset) {
+		table_set_number(table, COL_SIZE, disk->size);
+		table_set_number(table, COL_OFFSET, disk->offset);
+	}
+	if (!disk->refusal)
+		set_image(table, path, number);
+}
+
+static int print_disks(const struct vmdk_ova *ova, const char *path,
+		       const struct table_options *opt)
+{
+	struct table_options shown = *opt;
+	struct json_object *object;
+	struct table *table;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < ova->nr && !shown.output && !shown.json; i++)
+		if (ova->disks[i].refusal)
+			shown.output = "+FAULT";
+	table = table_new(columns, NR_COLUMNS, &shown);
+	if (!table)
+		return -1;
+	for (i = 0; i < ova->nr; i++)
+		add_disk(table, path, i + 1, &ova->disks[i]);
+	if (opt->json) {
+		object = json_object_new_object();
+		json_object_object_add(object, "file", table_json_string(path));
+		json_object_object_add(object, "disks", table_json(table));
+		ret = table_print_json(object);
+	} else {
+		ret = table_print(table);
+	}
+	table_free(table);
+	return ret;
+}
+
+/**
+ * info_ova - list the disks of an OVA
+ * @path: the archive
+ * @opt: how to print
+ *
+ * Return: an exit status.
+ */
+int info_ova(const char *path, const struct table_options *opt)
+{
+	struct vmdk_ova ova = { 0 };
+	char *why = NULL;
+	struct stat st;
+	int fd, ret;
+
+	fd = vmdk_open_named(path, O_RDONLY, &st, &why);
+	ret = fd;
+	if (fd >= 0) {
+		ret = vmdk_ova_read(fd, st.st_size, path, &ova, &why);
+		close(fd);
+	}
+	if (ret < 0)
+		vmdkctl_error("%s", why ? why : strerror(-ret));
+	else
+		ret = print_disks(&ova, path, opt);
+	vmdk_ova_free(&ova);
+	free(why);
+	return ret ? STATUS_FAILED : STATUS_OK;
+}
