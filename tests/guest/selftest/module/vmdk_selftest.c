@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Stands in for the module where the test bed itself is tested: it leaks. */
+/* Stands in for the module where the test bed itself is tested: it leaks, what it is told to. */
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -19,12 +20,14 @@ static int leak_set(const char *what, const struct kernel_param *kp)
 		p = kmem_cache_alloc(cache, GFP_KERNEL);
 	else if (sysfs_streq(what, "reference"))
 		p = try_module_get(THIS_MODULE) ? cache : NULL;
+	else if (sysfs_streq(what, "time"))
+		msleep(1000 * 1000);
 	return p ? 0 : -EINVAL;
 }
 
 static const struct kernel_param_ops leak_ops = { .set = leak_set };
 module_param_cb(leak, &leak_ops, NULL, 0200);
-MODULE_PARM_DESC(leak, "what to leak: kmalloc, vmalloc, cache, reference");
+MODULE_PARM_DESC(leak, "what to leak: kmalloc, vmalloc, cache, reference, time");
 
 static int __init selftest_init(void)
 {
