@@ -82,6 +82,12 @@ static int vmdk_check_extent_info(const struct vmdk_extent_info *info,
 	case VMDK_KIND_DEVICE:
 		vmdk_refuse(fault, "extent: devices are not supported yet");
 		return -EOPNOTSUPP;
+	case VMDK_KIND_COWD:
+		vmdk_refuse(fault, "extent: COWD is not supported yet");
+		return -EOPNOTSUPP;
+	case VMDK_KIND_SESPARSE:
+		vmdk_refuse(fault, "extent: seSparse is not supported yet");
+		return -EOPNOTSUPP;
 	default:
 		return vmdk_refuse(fault, "extent: unknown kind");
 	}

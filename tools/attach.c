@@ -350,6 +350,47 @@ static void print_device(int32_t index)
 /* -------------------------------------------------------------- the verb */
 
 /* What has to be true of an image before the kernel gets to see it. */
+static const struct {
+	enum vmdk_kind kind;
+	uint64_t feature;
+	const char *name;
+} kinds[] = {
+	{ VMDK_KIND_COWD, VMDK_FEATURE_COWD, "COWD (vmfsSparse)" },
+	{ VMDK_KIND_SESPARSE, VMDK_FEATURE_SESPARSE, "seSparse" },
+	{ VMDK_KIND_DEVICE, VMDK_FEATURE_DEVICE, "raw device" },
+};
+
+static const char *lacking_kind(enum vmdk_kind kind, uint64_t features)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i].kind == kind && !(features & kinds[i].feature))
+			return kinds[i].name;
+	return NULL;
+}
+
+/* Asked before anything is changed: an unclean image would be repaired. */
+static int check_features(int control, const struct attach_options *opt,
+			  const struct vmdk_image *image)
+{
+	uint64_t features = 0;
+	const char *name;
+	size_t i;
+
+	if (ioctl(control, VMDK_GET_FEATURES, &features))
+		features = 0;
+	for (i = 0; i < image->nr_extents; i++) {
+		name = lacking_kind(image->extents[i].kind, features);
+		if (!name)
+			continue;
+		vmdkctl_error("%s: %s extents are not supported yet by the module that is loaded",
+			      opt->path, name);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
 static int prepare_image(struct attach_options *opt, struct vmdk_image **image)
 {
 	if (!has_writable_extent(*image))
@@ -379,7 +420,9 @@ static int attach_file(struct attach_options *opt)
 	if (ret)
 		return STATUS_FAILED;
 	control = vmdkctl_open_control(true);
-	ret = control < 0 ? control : prepare_image(opt, &image);
+	ret = control < 0 ? control : check_features(control, opt, image);
+	if (!ret)
+		ret = prepare_image(opt, &image);
 	if (!ret)
 		ret = attach_image(control, image, opt, &index);
 	if (!ret) {

@@ -91,7 +91,8 @@ static int find_image(struct vmdk_opener *o)
 		return ret;
 	if (vmdk_is_tar(block, sizeof(block)))
 		return find_member(o);
-	if (o->opt->disk)
+	/* A compressed one is refused by its name, in vmdk_probe(). */
+	if (o->opt->disk && memcmp(block, "\x1f\x8b", 2))
 		return vmdk_refuse(&o->why, -EINVAL,
 				   "%s: is not an OVA, so that there is no disk \"%s\" in it",
 				   o->file, o->opt->disk);
