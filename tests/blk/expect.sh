@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by tests after lib.sh: what several of them expect, and do to images.
+
+CTL_PROGRAM=$BUILD/tests/ctl
+
+# The answer of tests/tools/ctl to "${@:2}" must match the shell pattern $1. It
+# stays in said.
+answers()
+{
+	local pattern=$1
+	shift
+	if [ -z "${CTL_PID:-}" ]; then
+		coproc CTL { exec "$CTL_PROGRAM" serve; }
+	fi
+	printf '%s\0' "$@" "" >&"${CTL[1]}"
+	read -r -u "${CTL[0]}" said || fail "ctl $*: no answer"
+	# shellcheck disable=SC2053	# it is a pattern
+	[[ $said = $pattern ]] ||
+		fail "ctl $*: answered '$said', expected '$pattern'"
+}
+
+# Command "${@:2}" must exit with 1, print nothing on stdout, and one line on
+# stderr that has the extended regular expression $1 in it, within a time that is
+# half a second on a real machine: an emulated one is 20 times slower.
+refused()
+{
+	local pattern=$1 began=${EPOCHREALTIME/./} status=0 took
+	shift
+	"$@" >"$SCRATCH/.out" 2>"$SCRATCH/.err" || status=$?
+	took=$(((${EPOCHREALTIME/./} - began) / 1000))
+	[ $status = 1 ] ||
+		fail "$*: exit status $status, expected 1; $(cat "$SCRATCH/.err")"
+	[ ! -s "$SCRATCH/.out" ] || fail "$*: stdout: $(cat "$SCRATCH/.out")"
+	[ "$(wc -l < "$SCRATCH/.err")" = 1 ] ||
+		fail "$*: not one line: $(cat "$SCRATCH/.err")"
+	grep -qE -- "$pattern" "$SCRATCH/.err" ||
+		fail "$*: '$(cat "$SCRATCH/.err")' lacks '$pattern'"
+	[ $took -lt 10000 ] || fail "$*: took $took ms"
+}
+
+# Command "${@:2}" must exit with $1.
+exits()
+{
+	local expected=$1 status=0
+	shift
+	"$@" >"$SCRATCH/.out" 2>"$SCRATCH/.err" || status=$?
+	[ $status = "$expected" ] ||
+		fail "$*: exit status $status, expected $expected; $(cat "$SCRATCH/.err")"
+}
+
+# Command "$@" must fail, however.
+fails()
+{
+	! "$@" >"$SCRATCH/.out" 2>&1 || fail "succeeded: $*"
+}
+
+# An image of format vmdk: sparse_image FILE SIZE [SUBFORMAT]
+sparse_image()
+{
+	qemu-img create -q -f vmdk -o "subformat=${3:-monolithicSparse}" "$1" "$2"
+}
+
+# Prints a little-endian number as escapes for printf: bytes WIDTH VALUE
+bytes()
+{
+	local n
+	for ((n = 0; n < $1; n++)); do
+		printf '\\x%02x' $((($2 >> (8 * n)) & 255))
+	done
+}
+
+# Puts little-endian numbers: poke FILE [BYTE WIDTH VALUE]...
+poke()
+{
+	answers ok poke "$@"
+}
+
+# A copy with other numbers in it: copy FROM TO [BYTE WIDTH VALUE]...
+copy()
+{
+	answers ok copy "$@"
+}
+
+# Prints a little-endian number: peek FILE BYTE WIDTH
+peek()
+{
+	od -An -v -t "u$3" -j "$2" -N "$3" --endian=little "$1" | tr -d ' '
+}
+
+no_disks()
+{
+	local disk
+	for disk in /sys/block/vmdk*; do
+		[ ! -e "$disk" ] || fail "there is ${disk##*/}"
+	done
+}
+
+# Writes a partition table: mbr_table FILE SECTOR TYPE:FIRST:SECTORS...
+mbr_table()
+{
+	local file=$1 sector=$2 n=0 entry type first sectors text=""
+	for entry in "${@:3}" 0:0:0 0:0:0 0:0:0; do
+		[ $n -lt 4 ] || break
+		IFS=: read -r type first sectors <<< "$entry"
+		text+='\x00\x00\x00\x00'$(bytes 1 "$type")'\x00\x00\x00'
+		text+=$(bytes 4 "$first")$(bytes 4 "$sectors")
+		n=$((n + 1))
+	done
+	# shellcheck disable=SC2059	# escapes are what it is for
+	printf "$text"'\x55\xaa' | dd of="$file" bs=1 \
+		seek=$((sector * 512 + 446)) conv=notrunc,fsync status=none
+}
+
+# Makes /dev/mapper/under, on a RAM disk of $1 MiB, with a file system that
+# "${@:2}" makes of it.
+make_under()
+{
+	modprobe -a dm-mod dm-flakey || skip "no module dm-flakey"
+	modprobe brd rd_nr=1 rd_size=$(($1 << 10)) || skip "no module brd"
+	on_exit rmmod brd
+	UNDER_SECTORS=$(($1 << 11))
+	dmsetup create under --noudevsync --table "0 $UNDER_SECTORS linear /dev/ram0 0"
+	on_exit dmsetup remove --noudevsync under
+	dmsetup mknodes
+	"${@:2}" /dev/mapper/under
+}
+
+# Changes what /dev/mapper/under does, from now on: linear, error (all fails), or
+# error_writes (writes fail, reads do not).
+switch_under()
+{
+	local table="0 $UNDER_SECTORS"
+	case $1 in
+	linear)		table+=" linear /dev/ram0 0" ;;
+	error)		table+=" error" ;;
+	error_writes)	table+=" flakey /dev/ram0 0 0 3600 1 error_writes" ;;
+	esac
+	dmsetup suspend --noudevsync --nolockfs --noflush under
+	dmsetup load under --table "$table"
+	dmsetup resume --noudevsync under
+}

@@ -1,0 +1,996 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ctl - raw ioctls on /dev/vmdk-control, right and wrong ones.
+ *
+ *	ctl features
+ *	ctl ioctl NUMBER [null|bad|zeros]
+ *	ctl attach [PATH.MEMBER=VALUE...] EXTENT...
+ *	ctl detach INDEX [PATH.MEMBER=VALUE...]
+ *	ctl harm DEVICE
+ *	ctl copy FROM TO [BYTE WIDTH VALUE]...
+ *	ctl poke FILE [BYTE WIDTH VALUE]...
+ *	ctl truncate FILE BYTES
+ *	ctl fuzz SEED COUNT FILE SECTORS
+ *	ctl serve
+ *
+ * attach builds a request that is right, then puts the values into it, and
+ * prints "ok INDEX", or the name of the error and what the kernel says:
+ * "EINVAL: unknown flags".  serve does one command after the other: words come
+ * from stdin, each with a NUL behind it, and one without letters ends a command.
+ *
+ * harm tries to make a device writable and to write to it, in every way that
+ * there is, and prints those that seem to succeed, or "none".
+ *
+ * copy, poke (which puts little-endian numbers into a file) and truncate are here
+ * because an emulated machine takes so long to start a program.
+ *
+ * An EXTENT is sparse:FILE:SECTORS, flat:FILE:SECTORS, device:FILE:SECTORS or
+ * zero:SECTORS.  PATH is head, link, extent0 to extent9, patch0 to patch3, or
+ * detach. A VALUE is a number; text:TEXT; for an address null, bad (nothing is
+ * mapped there), kernel, or edge (its array would reach past the end of what is
+ * mapped); for a descriptor open:FLAGS:FILE (letters: r, w, a append, d direct,
+ * p path only), pipe, socket or control.
+ */
+#define _GNU_SOURCE	/* strerrorname_np, O_DIRECT */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmdk_ioctl.h"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define EXTENTS_SHOWN	10
+#define SECTOR		512
+#define DETACH_TRIES	200
+#define MAX_WORDS	64
+
+struct request {
+	struct vmdk_attach head;
+	struct vmdk_link_info link[VMDK_MAX_LINKS];
+	struct vmdk_extent_info extent[VMDK_MAX_EXTENTS];
+	struct vmdk_patch patch[VMDK_MAX_PATCHES];
+	struct vmdk_detach detach;
+	char message[4096];
+};
+
+struct member {
+	const char *path, *name;
+	size_t offset, size, count;
+};
+
+#define MEMBER(p, s, m, n) { p, #m, offsetof(struct s, m), \
+			     sizeof(((struct s *)0)->m) / (n), n }
+static const struct member members[] = {
+	MEMBER("head", vmdk_attach, flags, 1),
+	MEMBER("head", vmdk_attach, index, 1),
+	MEMBER("head", vmdk_attach, backing_fd, 1),
+	MEMBER("head", vmdk_attach, nr_links, 1),
+	MEMBER("head", vmdk_attach, nr_extents, 1),
+	MEMBER("head", vmdk_attach, nr_patches, 1),
+	MEMBER("head", vmdk_attach, nr_queues, 1),
+	MEMBER("head", vmdk_attach, queue_depth, 1),
+	MEMBER("head", vmdk_attach, cid, 1),
+	MEMBER("head", vmdk_attach, new_cid, 1),
+	MEMBER("head", vmdk_attach, parent_cid, 1),
+	MEMBER("head", vmdk_attach, message_size, 1),
+	MEMBER("head", vmdk_attach, links, 1),
+	MEMBER("head", vmdk_attach, extents, 1),
+	MEMBER("head", vmdk_attach, patches, 1),
+	MEMBER("head", vmdk_attach, message, 1),
+	MEMBER("head", vmdk_attach, fault_extent, 1),
+	MEMBER("head", vmdk_attach, pad, 1),
+	MEMBER("head", vmdk_attach, create_type, VMDK_TYPE_SIZE),
+	MEMBER("head", vmdk_attach, reserved, 8),
+	MEMBER("link", vmdk_link_info, nr_extents, 1),
+	MEMBER("link", vmdk_link_info, flags, 1),
+	MEMBER("link", vmdk_link_info, sectors, 1),
+	MEMBER("link", vmdk_link_info, reserved, 2),
+	MEMBER("extent", vmdk_extent_info, fd, 1),
+	MEMBER("extent", vmdk_extent_info, kind, 1),
+	MEMBER("extent", vmdk_extent_info, access, 1),
+	MEMBER("extent", vmdk_extent_info, flags, 1),
+	MEMBER("extent", vmdk_extent_info, start, 1),
+	MEMBER("extent", vmdk_extent_info, sectors, 1),
+	MEMBER("extent", vmdk_extent_info, offset, 1),
+	MEMBER("extent", vmdk_extent_info, length, 1),
+	MEMBER("extent", vmdk_extent_info, reserved, 2),
+	MEMBER("patch", vmdk_patch, fd, 1),
+	MEMBER("patch", vmdk_patch, length, 1),
+	MEMBER("patch", vmdk_patch, offset, 1),
+	MEMBER("patch", vmdk_patch, old, VMDK_PATCH_SIZE),
+	MEMBER("patch", vmdk_patch, new, VMDK_PATCH_SIZE),
+	MEMBER("detach", vmdk_detach, index, 1),
+	MEMBER("detach", vmdk_detach, flags, 1),
+	MEMBER("detach", vmdk_detach, reserved, 4),
+};
+
+static int control = -1;
+
+static _Noreturn void die(const char *what)
+{
+	fprintf(stderr, "ctl: %s: %s\n", what, strerror(errno));
+	exit(2);
+}
+
+static _Noreturn void usage(const char *what)
+{
+	fprintf(stderr, "ctl: wrong: %s\n", what);
+	exit(2);
+}
+
+static void *map_pages(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		die("mmap");
+	return p;
+}
+
+/* The last @bytes before an address at which nothing is mapped. */
+static uint64_t edge(size_t bytes)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	char *p = map_pages(2 * page);
+
+	if (munmap(p + page, page))
+		die("munmap");
+	return (uintptr_t)p + page - bytes;
+}
+
+static uint64_t unmapped(void)
+{
+	return edge(0);
+}
+
+/* ---- a request from arguments ---- */
+
+static uint64_t parse_number(const char *text)
+{
+	char *end;
+	uint64_t n;
+
+	errno = 0;
+	n = strtoull(text, &end, 0);
+	if (errno || end == text || *end)
+		usage(text);
+	return n;
+}
+
+static int open_flags(const char *letters)
+{
+	int flags = O_RDONLY;
+
+	for (; *letters; letters++) {
+		switch (*letters) {
+		case 'r':
+			break;
+		case 'w':
+			flags = (flags & ~O_ACCMODE) |
+				(strchr(letters, 'r') ? O_RDWR : O_WRONLY);
+			break;
+		case 'b':
+			flags = (flags & ~O_ACCMODE) | O_RDWR;
+			break;
+		case 'a':
+			flags |= O_APPEND;
+			break;
+		case 'd':
+			flags |= O_DIRECT;
+			break;
+		case 'p':
+			flags |= O_PATH;
+			break;
+		default:
+			usage(letters);
+		}
+	}
+	return flags;
+}
+
+static int open_file(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	if (fd < 0)
+		die(path);
+	return fd;
+}
+
+static int open_special(const char *value)
+{
+	char letters[8] = "";
+	const char *path;
+	int fds[2];
+
+	if (!strcmp(value, "control"))
+		return control;
+	if (!strcmp(value, "pipe")) {
+		if (pipe(fds))
+			die("pipe");
+		return fds[0];
+	}
+	if (!strcmp(value, "socket")) {
+		fds[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+		if (fds[0] < 0)
+			die("socket");
+		return fds[0];
+	}
+	path = strchr(value + 5, ':');
+	if (!path || path - value - 5 >= (ptrdiff_t)sizeof(letters))
+		usage(value);
+	memcpy(letters, value + 5, path - value - 5);
+	return open_file(path + 1, open_flags(letters));
+}
+
+static uint64_t parse_value(const char *value)
+{
+	if (!strcmp(value, "null"))
+		return 0;
+	if (!strcmp(value, "bad"))
+		return unmapped();
+	if (!strcmp(value, "kernel"))
+		return 0xffff888000000000ULL;
+	if (!strcmp(value, "edge"))
+		return edge(8);
+	if (!strcmp(value, "pipe") || !strcmp(value, "socket") ||
+	    !strcmp(value, "control") || !strncmp(value, "open:", 5))
+		return open_special(value);
+	if (value[0] == '-')
+		return -parse_number(value + 1);
+	return parse_number(value);
+}
+
+static void *structure(struct request *req, const char *path, size_t len)
+{
+	unsigned int i = path[len - 1] - '0';
+
+	if (!strncmp(path, "head.", len + 1))
+		return &req->head;
+	if (!strncmp(path, "link.", len + 1))
+		return &req->link[0];
+	if (!strncmp(path, "detach.", len + 1))
+		return &req->detach;
+	if (!strncmp(path, "extent", 6) && len == 7 && i < EXTENTS_SHOWN)
+		return &req->extent[i];
+	if (!strncmp(path, "patch", 5) && len == 6 && i < VMDK_MAX_PATCHES)
+		return &req->patch[i];
+	usage(path);
+}
+
+static const struct member *find_member(const char *path, const char *name)
+{
+	size_t i, len;
+
+	for (i = 0; i < ARRAY_SIZE(members); i++) {
+		len = strlen(members[i].name);
+		if (!strncmp(path, members[i].path, strlen(members[i].path)) &&
+		    !strncmp(name, members[i].name, len) &&
+		    (name[len] == '=' || name[len] == '['))
+			return &members[i];
+	}
+	usage(name);
+}
+
+/* PATH.MEMBER=VALUE or PATH.MEMBER[N]=VALUE */
+static void put_value(struct request *req, const char *arg)
+{
+	const char *name = strchr(arg, '.') + 1;
+	const char *value = strchr(arg, '=') + 1;
+	const struct member *m = find_member(arg, name);
+	char *p = structure(req, arg, name - 1 - arg);
+	uint64_t number;
+
+	p += m->offset;
+	if (!strncmp(value, "text:", 5)) {
+		memset(p, 0, m->size * m->count);
+		memcpy(p, value + 5, strnlen(value + 5, m->size * m->count));
+		return;
+	}
+	if (name[strlen(m->name)] == '[')
+		p += m->size * strtoul(name + strlen(m->name) + 1, NULL, 0);
+	number = parse_value(value);
+	memcpy(p, &number, m->size);
+}
+
+/* Cuts the next word of "a:b:c" off. */
+static char *next_word(char **text)
+{
+	char *word = strsep(text, ":");
+
+	if (!word)
+		usage("EXTENT");
+	return word;
+}
+
+static void add_extent(struct request *req, const char *arg)
+{
+	struct vmdk_extent_info *ext = &req->extent[req->head.nr_extents++];
+	char *text = strdup(arg), *kind;
+	bool write = !(req->head.flags & VMDK_ATTACH_READ_ONLY);
+
+	kind = next_word(&text);
+	ext->access = VMDK_ACCESS_RW;
+	ext->start = req->link[0].sectors;
+	ext->fd = -1;
+	if (!strcmp(kind, "zero"))
+		ext->kind = VMDK_KIND_ZERO;
+	else if (!strcmp(kind, "sparse"))
+		ext->kind = VMDK_KIND_SPARSE;
+	else if (!strcmp(kind, "flat"))
+		ext->kind = VMDK_KIND_FLAT;
+	else if (!strcmp(kind, "device"))
+		ext->kind = VMDK_KIND_DEVICE;
+	else
+		usage(arg);
+	if (ext->kind != VMDK_KIND_ZERO)
+		ext->fd = open_file(next_word(&text),
+				    write ? O_RDWR : O_RDONLY);
+	ext->sectors = parse_number(next_word(&text));
+	req->link[0].sectors += ext->sectors;
+	req->link[0].nr_extents++;
+	if (req->head.backing_fd < 0)
+		req->head.backing_fd = ext->fd;
+}
+
+static void init_request(struct request *req)
+{
+	memset(&req->head, 0, sizeof(req->head));
+	memset(&req->link[0], 0, sizeof(req->link[0]));
+	memset(req->extent, 0, EXTENTS_SHOWN * sizeof(req->extent[0]));
+	memset(req->patch, 0, sizeof(req->patch));
+	req->message[0] = '\0';
+	req->head.index = -1;
+	req->head.backing_fd = -1;
+	req->head.nr_links = 1;
+	req->head.cid = 0x12345678;
+	req->head.new_cid = 0x12345678;
+	req->head.parent_cid = 0xffffffff;
+	req->head.message_size = sizeof(req->message);
+	req->head.links = (uintptr_t)req->link;
+	req->head.extents = (uintptr_t)req->extent;
+	req->head.patches = (uintptr_t)req->patch;
+	req->head.message = (uintptr_t)req->message;
+	strcpy(req->head.create_type, "custom");
+}
+
+static const char *error_name(int err)
+{
+	const char *name = strerrorname_np(err);
+
+	return name ? name : "UNKNOWN";
+}
+
+static int print_result(const char *message)
+{
+	printf("%s:%s%s\n", error_name(errno), *message ? " " : "", message);
+	return 1;
+}
+
+static int do_attach(struct request *req, int argc, char **argv)
+{
+	int i;
+
+	init_request(req);
+	for (i = 0; i < argc; i++)
+		if (!strcmp(argv[i], "read-only"))
+			req->head.flags |= VMDK_ATTACH_READ_ONLY;
+	for (i = 0; i < argc; i++)
+		if (!strchr(argv[i], '=') && strcmp(argv[i], "read-only"))
+			add_extent(req, argv[i]);
+	/* A disk without a file of its own is shown as what leads to it. */
+	if (req->head.backing_fd < 0)
+		req->head.backing_fd = open_file("/dev/null", O_RDONLY);
+	for (i = 0; i < argc; i++)
+		if (strchr(argv[i], '='))
+			put_value(req, argv[i]);
+	if (ioctl(control, VMDK_ATTACH, &req->head))
+		return print_result(req->message);
+	printf("ok %d\n", req->head.index);
+	return 0;
+}
+
+static int do_detach(struct request *req, int argc, char **argv)
+{
+	int i;
+
+	if (!argc)
+		usage("detach");
+	memset(&req->detach, 0, sizeof(req->detach));
+	req->detach.index = parse_number(argv[0]);
+	for (i = 1; i < argc; i++)
+		put_value(req, argv[i]);
+	if (ioctl(control, VMDK_DETACH, &req->detach))
+		return print_result("");
+	puts("ok");
+	return 0;
+}
+
+static int do_features(void)
+{
+	uint64_t features = 0;
+
+	if (ioctl(control, VMDK_GET_FEATURES, &features))
+		return print_result("");
+	printf("ok 0x%llx\n", (unsigned long long)features);
+	return 0;
+}
+
+static int do_ioctl(int argc, char **argv)
+{
+	static char zeros[4096];
+	void *arg = zeros;
+
+	if (argc == 2 && !strcmp(argv[1], "null"))
+		arg = NULL;
+	if (argc == 2 && !strcmp(argv[1], "bad"))
+		arg = (void *)(uintptr_t)unmapped();
+	if (ioctl(control, parse_number(argv[0]), arg))
+		return print_result("");
+	puts("ok");
+	return 0;
+}
+
+/* ---- files ---- */
+
+static int do_poke(const char *path, int argc, char **argv)
+{
+	int fd = open_file(path, O_RDWR);
+	uint64_t value, width;
+	int i;
+
+	for (i = 0; i + 2 < argc; i += 3) {
+		width = parse_number(argv[i + 1]);
+		value = parse_number(argv[i + 2]);
+		if (width > sizeof(value) ||
+		    pwrite(fd, &value, width, parse_number(argv[i])) !=
+		    (ssize_t)width)
+			die(path);
+	}
+	close(fd);
+	puts("ok");
+	return 0;
+}
+
+/* What is not there in one file is not there in the other. */
+static void copy_data(int from, int to, const char *path)
+{
+	off_t pos = 0, end = 0, size = lseek(from, 0, SEEK_END);
+
+	if (size < 0 || ftruncate(to, size))
+		die(path);
+	while ((pos = lseek(from, end, SEEK_DATA)) >= 0) {
+		end = lseek(from, pos, SEEK_HOLE);
+		while (pos < end)
+			if (copy_file_range(from, &pos, to, &(off_t){ pos },
+					    end - pos, 0) <= 0)
+				die(path);
+	}
+	if (errno != ENXIO)
+		die(path);
+}
+
+static int do_copy(int argc, char **argv)
+{
+	int from = open_file(argv[0], O_RDONLY), to;
+
+	to = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (to < 0)
+		die(argv[1]);
+	copy_data(from, to, argv[1]);
+	close(from);
+	close(to);
+	return do_poke(argv[1], argc - 2, argv + 2);
+}
+
+static int do_truncate(const char *path, const char *bytes)
+{
+	if (truncate(path, parse_number(bytes)))
+		die(path);
+	puts("ok");
+	return 0;
+}
+
+/* ---- ways to write ---- */
+
+static bool set_writable(int fd)
+{
+	int off = 0;
+
+	return !ioctl(fd, BLKROSET, &off);
+}
+
+static bool write_cached(int fd)
+{
+	static char buf[4096];
+
+	return pwrite(fd, buf, sizeof(buf), 0) > 0 && !fsync(fd);
+}
+
+static bool write_direct(int fd)
+{
+	void *buf = map_pages(4096);
+	bool done = false;
+
+	if (!fcntl(fd, F_SETFL, O_DIRECT))
+		done = pwrite(fd, buf, 4096, 0) > 0;
+	fcntl(fd, F_SETFL, 0);
+	munmap(buf, 4096);
+	return done;
+}
+
+static bool write_mapped(int fd)
+{
+	char *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	bool done;
+
+	if (p == MAP_FAILED)
+		return false;
+	p[0] ^= 1;
+	done = !msync(p, 4096, MS_SYNC);
+	munmap(p, 4096);
+	return done;
+}
+
+static bool discard_range(int fd, unsigned long cmd)
+{
+	uint64_t range[2] = { 0, 65536 };
+
+	return !ioctl(fd, cmd, range);
+}
+
+static bool discard(int fd)
+{
+	return discard_range(fd, BLKDISCARD);
+}
+
+static bool discard_securely(int fd)
+{
+	return discard_range(fd, BLKSECDISCARD);
+}
+
+static bool zero_out(int fd)
+{
+	return discard_range(fd, BLKZEROOUT);
+}
+
+static bool punch(int fd)
+{
+	return !fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			  65536);
+}
+
+static bool zero_range(int fd)
+{
+	return !fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 0,
+			  65536);
+}
+
+static int do_harm(const char *path)
+{
+	static const struct {
+		const char *name;
+		bool (*try)(int fd);
+	} ways[] = {
+		{ "BLKROSET", set_writable },
+		{ "write", write_cached },
+		{ "direct", write_direct },
+		{ "mmap", write_mapped },
+		{ "BLKDISCARD", discard },
+		{ "BLKSECDISCARD", discard_securely },
+		{ "BLKZEROOUT", zero_out },
+		{ "punch", punch },
+		{ "zero", zero_range },
+	};
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	unsigned int done = 0;
+	size_t i;
+
+	/* Where even the open fails, the ioctl is still to be tried. */
+	if (fd < 0)
+		fd = open_file(path, O_RDONLY);
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		if (ways[i].try(fd))
+			printf("%s%s", done++ ? " " : "", ways[i].name);
+	puts(done ? "" : "none");
+	close(fd);
+	return !!done;
+}
+
+/* ---- random requests ---- */
+
+struct fuzz {
+	uint64_t state;
+	const char *path;
+	uint64_t sectors;
+	struct request *base, *now;
+	unsigned int attached, refused, detached, silent;
+	unsigned int errors[200];
+	uint64_t bad_address;
+	int special[8];
+};
+
+static uint64_t random_u64(struct fuzz *f)
+{
+	f->state ^= f->state << 13;
+	f->state ^= f->state >> 7;
+	f->state ^= f->state << 17;
+	return f->state * 0x2545f4914f6cdd1dULL;
+}
+
+static uint64_t below(struct fuzz *f, uint64_t n)
+{
+	return (random_u64(f) >> 11) % n;
+}
+
+static uint64_t random_value(struct fuzz *f, uint64_t old)
+{
+	switch (below(f, 9)) {
+	case 0:
+		return 0;
+	case 1:
+		return ~0ULL;
+	case 2:
+		return old + 1;
+	case 3:
+		return old - 1;
+	case 4:
+		return old ^ (1ULL << below(f, 64));
+	case 5:
+		return 1ULL << below(f, 64);
+	case 6:
+		return below(f, 20000);
+	case 7:
+		return (1ULL << below(f, 64)) - 1;
+	default:
+		return random_u64(f);
+	}
+}
+
+static uint64_t random_address(struct fuzz *f, uint64_t old)
+{
+	switch (below(f, 4)) {
+	case 0:
+		return 0;
+	case 1:
+		return f->bad_address - below(f, 300);
+	case 2:
+		return 0xffff888000000000ULL + below(f, 1 << 20);
+	default:
+		return old + below(f, 4096);
+	}
+}
+
+static bool is_address(const struct member *m)
+{
+	return !strcmp(m->path, "head") &&
+	       (!strcmp(m->name, "links") || !strcmp(m->name, "extents") ||
+		!strcmp(m->name, "patches") || !strcmp(m->name, "message"));
+}
+
+static bool is_fd(const struct member *m)
+{
+	return !strcmp(m->name, "fd") || !strcmp(m->name, "backing_fd");
+}
+
+static char *random_place(struct fuzz *f, const struct member *m)
+{
+	struct request *req = f->now;
+	char *p;
+
+	if (!strcmp(m->path, "head"))
+		p = (char *)&req->head;
+	else if (!strcmp(m->path, "link"))
+		p = (char *)&req->link[0];
+	else if (!strcmp(m->path, "extent"))
+		p = (char *)&req->extent[below(f, 3)];
+	else if (!strcmp(m->path, "patch"))
+		p = (char *)&req->patch[below(f, 2)];
+	else
+		p = (char *)&req->detach;
+	return p + m->offset + below(f, m->count) * m->size;
+}
+
+static void mutate_member(struct fuzz *f)
+{
+	const struct member *m = &members[below(f, ARRAY_SIZE(members))];
+	char *p = random_place(f, m);
+	uint64_t value = 0;
+
+	memcpy(&value, p, m->size);
+	if (is_address(m))
+		value = random_address(f, value);
+	else if (is_fd(m) && below(f, 4))
+		value = f->special[below(f, ARRAY_SIZE(f->special))];
+	else
+		value = random_value(f, value);
+	memcpy(p, &value, m->size);
+}
+
+static void put_byte(struct fuzz *f, off_t pos, uint8_t value)
+{
+	int fd = open_file(f->path, O_RDWR);
+
+	if (pwrite(fd, &value, 1, pos) != 1)
+		die(f->path);
+	close(fd);
+}
+
+/* A byte of the header or of what lies behind; the first must stay sparse. */
+static void mutate_file(struct fuzz *f, off_t *pos, uint8_t *old)
+{
+	static const off_t limits[] = { 80, 512, 65536 };
+	int fd = open_file(f->path, O_RDONLY);
+
+	*pos = below(f, limits[below(f, ARRAY_SIZE(limits))]);
+	if (pread(fd, old, 1, *pos) != 1)
+		*pos = -1;
+	close(fd);
+	if (*pos >= 0)
+		put_byte(f, *pos, random_value(f, *old));
+}
+
+/* What the kernel says has to be one line of text that ends. */
+static void check_message(const struct request *req)
+{
+	const char *p = req->message;
+
+	if (!memchr(p, 0, VMDK_MESSAGE_SIZE)) {
+		puts("a message does not end");
+		exit(1);
+	}
+	for (; *p; p++) {
+		if (*p < 0x20 || *p == 0x7f) {
+			puts("a message is not one line of text");
+			exit(1);
+		}
+	}
+}
+
+static void count_error(struct fuzz *f)
+{
+	f->refused++;
+	if (errno < (int)ARRAY_SIZE(f->errors))
+		f->errors[errno]++;
+}
+
+static void detach_index(int index)
+{
+	struct vmdk_detach detach = { .index = index };
+	int i;
+
+	for (i = 0; i < DETACH_TRIES; i++) {
+		if (!ioctl(control, VMDK_DETACH, &detach) || errno != EBUSY)
+			return;
+		usleep(10000);
+	}
+	puts("a disk stays busy");
+	exit(1);
+}
+
+/* What is attached has to bear use; errors are as good as data. */
+static void use_disk(struct fuzz *f, int index)
+{
+	static char buf[65536];
+	char node[32];
+	int fd;
+
+	snprintf(node, sizeof(node), "/dev/vmdk%d", index);
+	fd = open(node, O_RDWR);
+	if (fd < 0)
+		fd = open(node, O_RDONLY);
+	if (fd >= 0) {
+		(void)!pread(fd, buf, sizeof(buf), 0);
+		(void)!pwrite(fd, buf, 4096, below(f, f->sectors) * SECTOR);
+		fsync(fd);
+		close(fd);
+	}
+	detach_index(index);
+}
+
+/* Only the first few of the arrays are ever changed. */
+static void start_over(struct fuzz *f)
+{
+	struct request *now = f->now;
+
+	now->head = f->base->head;
+	now->head.links = (uintptr_t)now->link;
+	now->head.extents = (uintptr_t)now->extent;
+	now->head.patches = (uintptr_t)now->patch;
+	now->head.message = (uintptr_t)now->message;
+	now->link[0] = f->base->link[0];
+	memcpy(now->extent, f->base->extent, EXTENTS_SHOWN * sizeof(now->extent[0]));
+	memcpy(now->patch, f->base->patch, sizeof(now->patch));
+	now->message[0] = '\0';
+}
+
+static void fuzz_attach(struct fuzz *f)
+{
+	bool message_is_ours;
+	off_t pos = -1;
+	uint8_t old;
+	int n;
+
+	start_over(f);
+	if (!below(f, 3))
+		mutate_file(f, &pos, &old);
+	for (n = below(f, 4) + (pos < 0); n; n--)
+		mutate_member(f);
+	message_is_ours = f->now->head.message == (uintptr_t)f->now->message &&
+			  f->now->head.message_size == sizeof(f->now->message);
+	if (!ioctl(control, VMDK_ATTACH, &f->now->head)) {
+		f->attached++;
+		use_disk(f, f->now->head.index);
+	} else {
+		count_error(f);
+		if (message_is_ours) {
+			check_message(f->now);
+			f->silent += errno == EINVAL && !f->now->message[0];
+		}
+	}
+	if (pos >= 0)
+		put_byte(f, pos, old);
+}
+
+static void fuzz_detach(struct fuzz *f)
+{
+	memset(&f->now->detach, 0, sizeof(f->now->detach));
+	f->now->detach.index = random_value(f, 0);
+	if (below(f, 2))
+		f->now->detach.flags = random_value(f, 0);
+	if (!below(f, 4))
+		f->now->detach.reserved[below(f, 4)] = random_value(f, 0);
+	if (!ioctl(control, VMDK_DETACH, &f->now->detach))
+		f->detached++;
+	else
+		count_error(f);
+}
+
+static void fuzz_number(struct fuzz *f)
+{
+	static const unsigned long known[] = {
+		VMDK_GET_FEATURES, VMDK_ATTACH, VMDK_DETACH,
+	};
+	unsigned long cmd = known[below(f, ARRAY_SIZE(known))];
+	unsigned long arg = random_address(f, (uintptr_t)f->now->message);
+
+	/* Small steps away from a known number, then anything. */
+	if (below(f, 4))
+		cmd ^= 1UL << below(f, 32);
+	else if (below(f, 2))
+		cmd = (uint32_t)random_u64(f);
+	memset(f->now->message, 0xff, sizeof(f->now->message));
+	if (ioctl(control, cmd, arg))
+		count_error(f);
+}
+
+static void fuzz_init(struct fuzz *f, char **argv)
+{
+	int fds[2];
+	char *extent;
+
+	f->state = parse_number(argv[0]) * 0x9e3779b97f4a7c15ULL + 1;
+	f->path = argv[2];
+	f->sectors = parse_number(argv[3]);
+	f->base = map_pages(sizeof(*f->base));
+	f->now = map_pages(sizeof(*f->now));
+	f->bad_address = unmapped();
+	init_request(f->base);
+	if (asprintf(&extent, "sparse:%s:%s", argv[2], argv[3]) < 0)
+		die("memory");
+	add_extent(f->base, extent);
+	add_extent(f->base, "zero:2048");
+	if (pipe(fds))
+		die("pipe");
+	f->special[0] = -1;
+	f->special[1] = 1000000;
+	f->special[2] = fds[0];
+	f->special[3] = control;
+	f->special[4] = open_file("/dev/zero", O_RDWR);
+	f->special[5] = open_file(".", O_RDONLY | O_DIRECTORY);
+	f->special[6] = open_file(f->path, O_RDONLY);
+	f->special[7] = open_file(f->path, O_PATH);
+}
+
+static int do_fuzz(int argc, char **argv)
+{
+	static struct fuzz f;
+	uint64_t i, count;
+
+	if (argc != 4)
+		usage("fuzz");
+	count = parse_number(argv[1]);
+	fuzz_init(&f, argv);
+	for (i = 0; i < count; i++) {
+		switch (below(&f, 10)) {
+		case 0:
+			fuzz_detach(&f);
+			break;
+		case 1:
+			fuzz_number(&f);
+			break;
+		default:
+			fuzz_attach(&f);
+		}
+	}
+	printf("attached %u, detached %u, refused %u, EINVAL without a message %u\n",
+	       f.attached, f.detached, f.refused, f.silent);
+	for (i = 0; i < ARRAY_SIZE(f.errors); i++)
+		if (f.errors[i])
+			printf("%s %u\n", error_name(i), f.errors[i]);
+	return 0;
+}
+
+static int run(int argc, char **argv)
+{
+	static struct request request;
+
+	if (!strcmp(argv[0], "copy") && argc > 2)
+		return do_copy(argc - 1, argv + 1);
+	if (!strcmp(argv[0], "poke") && argc > 1)
+		return do_poke(argv[1], argc - 2, argv + 2);
+	if (!strcmp(argv[0], "truncate") && argc == 3)
+		return do_truncate(argv[1], argv[2]);
+	control = open_file(VMDK_CONTROL_PATH, O_RDWR);
+	if (!strcmp(argv[0], "features"))
+		return do_features();
+	if (!strcmp(argv[0], "ioctl") && argc > 1)
+		return do_ioctl(argc - 1, argv + 1);
+	if (!strcmp(argv[0], "attach"))
+		return do_attach(&request, argc - 1, argv + 1);
+	if (!strcmp(argv[0], "detach"))
+		return do_detach(&request, argc - 1, argv + 1);
+	if (!strcmp(argv[0], "harm") && argc == 2)
+		return do_harm(argv[1]);
+	if (!strcmp(argv[0], "fuzz"))
+		return do_fuzz(argc - 1, argv + 1);
+	usage(argv[0]);
+}
+
+/* A command leaves nothing open that could keep a file or the module busy. */
+static int serve(void)
+{
+	char *words[MAX_WORDS];
+	size_t room = 0;
+	int n = 0;
+
+	for (;;) {
+		words[n] = NULL;
+		if (getdelim(&words[n], &room, 0, stdin) < 0)
+			return 0;
+		room = 0;
+		if (*words[n] && n < MAX_WORDS - 1) {
+			n++;
+			continue;
+		}
+		if (n)
+			run(n, words);
+		fflush(stdout);
+		close_range(STDERR_FILENO + 1, ~0U, 0);
+		for (; n >= 0; n--)
+			free(words[n]);
+		n = 0;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		usage("no verb");
+	if (!strcmp(argv[1], "serve"))
+		return serve();
+	return run(argc - 1, argv + 1);
+}
