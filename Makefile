@@ -19,6 +19,7 @@ include tests/unit/unit.mk
 help:
 	@echo "make demo       see it work in a throw-away virtual machine"
 	@echo "make test       run all tests; the last line counts them"
+	@echo "make test-long  those too that take long"
 	@echo "make            build vmdkctl"
 	@echo "make module     build vmdk.ko for the running kernel, or KVER=..."
 	@echo "make install    install both, with manual pages, udev rule, completion"
@@ -75,6 +76,10 @@ test:
 	tests/guest/deps
 	tests/all
 
+test-long:
+	tests/guest/deps
+	VMDK_LONG=1 VMDK_FUZZ_RUNS=1000000 tests/all
+
 demo:
 	tests/guest/deps build guest demo
 	tests/demo
@@ -89,4 +94,4 @@ clean:
 	rm -rf build/tools build/tests build/unit build/module build/guest \
 		build/test-results
 
-.PHONY: all help module sign deps install uninstall test demo kernels unit clean
+.PHONY: all help module sign deps install uninstall test test-long demo kernels unit clean

@@ -9,6 +9,7 @@
 #	TIMEOUT=120			# seconds, default 60
 #	GUEST="-m 2G -s 4"		# arguments of tests/guest/run
 #	KERNELS="6.1 6.12"		# only there; default: all
+#	LONG=yes			# only with VMDK_LONG=1: make test-long
 #	ALLOW_DMESG='regex'		# kernel complaints that it provokes
 #	. "$(dirname "$0")/../lib.sh"
 #
@@ -18,7 +19,7 @@
 # runner, who also looks at the kernel's messages, and for leaks.
 
 set -euo pipefail
-: "${DESCRIPTION-}${TIMEOUT-}${GUEST-}${KERNELS-}${ALLOW_DMESG-}"	# tests/run's
+: "${DESCRIPTION-}${TIMEOUT-}${GUEST-}${KERNELS-}${LONG-}${ALLOW_DMESG-}"	# tests/run's
 
 : "${TOP:=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}"
 BUILD=$TOP/build
