@@ -687,6 +687,17 @@ static bool is_fd(const struct member *m)
 	return !strcmp(m->name, "fd") || !strcmp(m->name, "backing_fd");
 }
 
+/* A member of what an attach takes. */
+static const struct member *random_member(struct fuzz *f)
+{
+	const struct member *m;
+
+	do {
+		m = &members[below(f, ARRAY_SIZE(members))];
+	} while (!strcmp(m->path, "detach"));
+	return m;
+}
+
 static char *random_place(struct fuzz *f, const struct member *m)
 {
 	struct request *req = f->now;
@@ -698,16 +709,14 @@ static char *random_place(struct fuzz *f, const struct member *m)
 		p = (char *)&req->link[0];
 	else if (!strcmp(m->path, "extent"))
 		p = (char *)&req->extent[below(f, 3)];
-	else if (!strcmp(m->path, "patch"))
-		p = (char *)&req->patch[below(f, 2)];
 	else
-		p = (char *)&req->detach;
+		p = (char *)&req->patch[0];
 	return p + m->offset + below(f, m->count) * m->size;
 }
 
 static void mutate_member(struct fuzz *f)
 {
-	const struct member *m = &members[below(f, ARRAY_SIZE(members))];
+	const struct member *m = random_member(f);
 	char *p = random_place(f, m);
 	uint64_t value = 0;
 
@@ -808,6 +817,10 @@ static void start_over(struct fuzz *f)
 	struct request *now = f->now;
 
 	now->head = f->base->head;
+	/* What is taken costs most of the time: mostly as little as can be. */
+	now->head.flags = VMDK_ATTACH_NO_PARTSCAN;
+	if (!below(f, 8))
+		now->head.flags = 0;
 	now->head.links = (uintptr_t)now->link;
 	now->head.extents = (uintptr_t)now->extent;
 	now->head.patches = (uintptr_t)now->patch;
@@ -833,8 +846,10 @@ static void fuzz_attach(struct fuzz *f)
 	message_is_ours = f->now->head.message == (uintptr_t)f->now->message &&
 			  f->now->head.message_size == sizeof(f->now->message);
 	if (!ioctl(control, VMDK_ATTACH, &f->now->head)) {
-		f->attached++;
-		use_disk(f, f->now->head.index);
+		if (f->attached++ % 8)
+			detach_index(f->now->head.index);
+		else
+			use_disk(f, f->now->head.index);
 	} else {
 		count_error(f);
 		if (message_is_ours) {
@@ -878,6 +893,27 @@ static void fuzz_number(struct fuzz *f)
 		count_error(f);
 }
 
+/* The content id, replaced by itself. */
+static void add_patch(struct fuzz *f)
+{
+	struct vmdk_patch *patch = &f->base->patch[0];
+	static char text[2048];
+	char *cid;
+
+	patch->fd = open_file(f->path, O_RDWR);
+	if (pread(patch->fd, text, sizeof(text) - 1, SECTOR) < 0)
+		die(f->path);
+	cid = strstr(text, "\nCID=");
+	if (!cid)
+		usage("FILE without CID");
+	cid += strlen("\nCID=");
+	patch->offset = SECTOR + (cid - text);
+	patch->length = strspn(cid, "0123456789abcdefABCDEF");
+	memcpy(patch->old, cid, patch->length);
+	memcpy(patch->new, cid, patch->length);
+	f->base->head.nr_patches = 1;
+}
+
 static void fuzz_init(struct fuzz *f, char **argv)
 {
 	int fds[2];
@@ -894,6 +930,7 @@ static void fuzz_init(struct fuzz *f, char **argv)
 		die("memory");
 	add_extent(f->base, extent);
 	add_extent(f->base, "zero:2048");
+	add_patch(f);
 	if (pipe(fds))
 		die("pipe");
 	f->special[0] = -1;
