@@ -4,7 +4,8 @@
  *
  *	vmdk_blk.c	request -> vmdk_io, worker, completion
  *	vmdk_extent.c	vmdk_io -> runs: which extent, what lies there
- *	vmdk_sparse.c	hosted sparse extent: header, directories, mapping
+ *	vmdk_sparse.c	extent with grain tables: mapping, zeroing, its unclean flag
+ *	vmdk_directory.c  its header and directories: read and validated at attach
  *	vmdk_commit.c	  its tables back to disk, in crash-safe order
  *	vmdk_alloc.c	  its grains: claim, publish, free
  *	vmdk_gt.c	  its grain tables in memory
@@ -62,6 +63,7 @@ struct vmdk_stream;
 enum vmdk_role {
 	VMDK_ROLE_EXTENT,
 	VMDK_ROLE_DESCRIPTOR,	/* may share its file with an extent of its disk */
+	VMDK_ROLE_DEVICE,	/* a block device, in windows that do not overlap */
 };
 
 /**
@@ -77,6 +79,7 @@ enum vmdk_role {
  * @sync_mutex: one sync at a time: whoever finds nothing dirty has waited for it
  * @sync_error: L (sync_mutex)  a sync has failed, and so does every later one
  * @node: L (vmdk_file.c)  in the table of claimed files
+ * @refs: L (vmdk_file.c)  windows of a device share it
  */
 struct vmdk_file {
 	struct file *file;
@@ -90,6 +93,7 @@ struct vmdk_file {
 	struct mutex sync_mutex;	/* one sync at a time */
 	int sync_error;
 	struct hlist_node node;
+	u32 refs;
 };
 
 #define VMDK_FILE_DIRTY		0	/* bit number in vmdk_file.flags */
@@ -99,6 +103,7 @@ struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
 				const struct vmdk_chain *owner,
 				struct vmdk_fault *fault);
 void vmdk_file_put(struct vmdk_file *vf);
+bool vmdk_file_same(const struct vmdk_file *a, const struct vmdk_file *b);
 u64 vmdk_file_size(const struct vmdk_file *vf);
 int vmdk_file_read(struct vmdk_file *vf, void *buf, size_t len, loff_t pos);
 int vmdk_file_write(struct vmdk_file *vf, const void *buf, size_t len,
@@ -462,15 +467,14 @@ static inline void vmdk_reclaim_later(struct vmdk_chain *chain)
 #define VMDK_GTE_BAD		0xfffffffdU	/* invalid in the file */
 
 /**
- * struct vmdk_gt - a grain table in memory
+ * struct vmdk_gt - a grain table in memory, or a part of a long one
  * @pool: I  where its memory goes back to
  * @lru: L (sparse->lock)  those that the shrinker looks at first
  * @dirty_node: L (sparse->lock)  in sparse->dirty while @dirty is not 0
  * @rcu: readers look at entries under RCU only
- * @index: I  of its directory entry
+ * @index: I  which one
  * @dirty: L (sparse->lock)  bitmap of its sectors that differ from the file
  * @pins: L (sparse->lock)  claims and commits that need it in memory
- * @settled: L (commit_mutex)  it is in the file, so it may be pointed to
  * @used: A  looked at since the shrinker last came by
  * @entry: R (sparse->lock)  in CPU order
  */
@@ -482,7 +486,6 @@ struct vmdk_gt {
 	u32 index;
 	u32 dirty;
 	u32 pins;
-	bool settled;
 	bool used;
 	u32 entry[];
 };
@@ -499,29 +502,81 @@ struct vmdk_freed {
 	u32 count;
 };
 
+#define VMDK_GROUP_SHIFT	6
+#define VMDK_GROUP_SIZE		BIT(VMDK_GROUP_SHIFT)
+
 /**
- * struct vmdk_sparse - a hosted sparse extent
+ * struct vmdk_gt_group - adjacent tables; made when the first of them is loaded
+ * @seen: L (load_mutex)  bitmap of those that were validated in full
+ * @gt: R (sparse->lock)  those that are in memory
+ */
+struct vmdk_gt_group {
+	unsigned long seen[VMDK_GROUP_SIZE / BITS_PER_LONG];
+	struct vmdk_gt __rcu *gt[VMDK_GROUP_SIZE];
+};
+
+/**
+ * struct vmdk_layout - where directory and table entries lead to
+ * @gt_entries: entries of a table in memory; a power of two
+ * @gt_shift: its logarithm
+ * @gt_sectors: sectors of the file that these take
+ * @split_shift: a table of the file makes 1 << this many in memory
+ * @gde_base: a directory entry, shifted left by @gde_shift, and added to this
+ * @gde_shift: is the sector of a table
+ * @gte_base: a table entry, shifted left by @gte_shift, and added to this
+ * @gte_shift: is the sector of a grain
+ * @gte_step: from the entry of one grain to that of the next one in the file
+ * @unclean_pos: byte in the extent of its unclean flag
+ * @unclean_bytes: length of the flag; 0: there is none
+ *
+ * Tables of 4096 entries, in the formats of ESXi, are kept in parts.  Entries of
+ * seSparse are grain numbers; in memory they are biased, so that 0 means absent
+ * and 1 means zeros in all formats.
+ */
+struct vmdk_layout {
+	u32 gt_entries;
+	u32 gt_shift;
+	u32 gt_sectors;
+	u32 split_shift;
+	u64 gde_base;
+	u32 gde_shift;
+	u32 gte_shift;
+	u64 gte_base;
+	u32 gte_step;
+	u32 unclean_pos;
+	u32 unclean_bytes;
+};
+
+/**
+ * struct vmdk_sparse - an extent with grain tables
  * @chain: I
  * @file: I
  * @base: I  byte in the file at which the extent begins
- * @geo: I
- * @header: L (mark_mutex)  the first sector, to write the unclean flag
+ * @kind: I  VMDK_KIND_SPARSE, VMDK_KIND_COWD or VMDK_KIND_SESPARSE
+ * @geo: I  what the header says
+ * @layout: I
+ * @sesparse: I  what the header of a seSparse extent says; else NULL
+ * @raw: L (load_mutex)  a part of a table as it is in a seSparse file
  * @length: I  bytes of the file that it may take; 0: all
  * @gd: A  the directory, in CPU order; changed by a commit only
  * @rgd: A  the redundant directory; NULL: there is none
  * @gd_dirty: L (commit_mutex)  bitmap of directory sectors that differ from the file
+ * @unsettled: L (commit_mutex)  bitmap, by directory entry, of new tables
  * @late_tables: I  sorted sectors of tables behind overHead; NULL: none
  * @nr_late_tables: I
  * @stream: I  reads its grains when they are compressed; else NULL
  * @open_sectors: I  length of the file at attach
- * @seen: L (load_mutex)  bitmap of tables that were validated in full
- * @mapped: L (load_mutex)  bitmaps of grains that a table in the file points to
- * @tables: R (lock)  tables in memory, by directory index
- * @marked: A  uncleanShutdown is set in the file
+ * @mapped: L (load_mutex)  bitmaps of what the tables in the file point to
+ * @nr_mapped: L (load_mutex)  how many of these
+ * @groups: A (load_mutex)  of tables in memory; none goes before the extent
+ * @nr_groups: I
+ * @marked: A  the unclean flag is set in the file
  * @mark_mutex: serialises that
  * @load_mutex: one table is loaded at a time, so none can be loaded stale
  * @extend_mutex: serialises growth of the file
  * @end: A (extend_mutex)  sectors that the file has
+ * @durable_end: L (commit_mutex)  sectors that it has after a power cut
+ * @free_sector: L (commit_mutex)  what the header of a COWD extent says
  * @lock: the following, and all that says so
  * @lru: L  all tables in memory
  * @nr_tables: A  how many
@@ -541,24 +596,31 @@ struct vmdk_sparse {
 	struct vmdk_chain *chain;
 	struct vmdk_file *file;
 	u64 base;
+	u32 kind;
 	struct vmdk_geometry geo;
-	struct vmdk_sparse_header header;
+	struct vmdk_layout layout;
+	struct vmdk_sesparse_geometry *sesparse;
+	__le64 *raw;
 	u64 length;
 	u32 *gd;
 	u32 *rgd;
 	unsigned long *gd_dirty;
+	unsigned long *unsettled;
 	u32 *late_tables;
 	u32 nr_late_tables;
 	struct vmdk_stream *stream;
 	u64 open_sectors;
-	unsigned long *seen;
 	struct xarray mapped;
-	struct vmdk_gt __rcu **tables;
+	u32 nr_mapped;
+	struct vmdk_gt_group **groups;
+	u32 nr_groups;
 	bool marked;
 	struct mutex mark_mutex;	/* one writer sets the unclean flag */
 	struct mutex load_mutex;	/* one table is loaded at a time */
 	struct mutex extend_mutex;	/* one writer makes the file grow */
 	u64 end;
+	u64 durable_end;
+	u64 free_sector;
 	spinlock_t lock;		/* entries, lists and the cursor */
 	struct list_head lru;
 	unsigned long nr_tables;
@@ -577,8 +639,16 @@ struct vmdk_sparse {
 
 extern const struct vmdk_extent_ops vmdk_sparse_ops;
 
+/* Entries of a seSparse table in memory: number of the grain, and this. */
+#define VMDK_SESPARSE_BIAS	2U
+/* Directory entries of all extents of a disk: 64 TiB of 4 KiB grains. */
+#define VMDK_CHAIN_GD_MAX	(4U << 20)
+/* Pages of marks of an extent; see vmdk_prepare_marks(). */
+#define VMDK_MARKS_MAX		16384
+
 int vmdk_sparse_open(struct vmdk_chain *chain, struct vmdk_extent *ext,
-		     u64 length, bool verified, struct vmdk_fault *fault);
+		     const struct vmdk_extent_info *info, bool verified,
+		     struct vmdk_fault *fault);
 
 /* Bytes that the extent has in its file now. */
 static inline u64 vmdk_sparse_file_bytes(const struct vmdk_sparse *sparse)
@@ -588,6 +658,48 @@ static inline u64 vmdk_sparse_file_bytes(const struct vmdk_sparse *sparse)
 	size = size > sparse->base ? size - sparse->base : 0;
 	return sparse->length ? min(sparse->length, size) : size;
 }
+
+/* First sector of the extent that the grain of table entry @gte takes. */
+static inline u64 vmdk_grain_sector(const struct vmdk_sparse *sparse, u32 gte)
+{
+	const struct vmdk_layout *layout = &sparse->layout;
+
+	return layout->gte_base + ((u64)gte << layout->gte_shift);
+}
+
+/* Where table @index lies, as directory @gd says; 0: there is none. */
+static inline u64 vmdk_table_sector(const struct vmdk_sparse *sparse,
+				    const u32 *gd, u32 index)
+{
+	const struct vmdk_layout *layout = &sparse->layout;
+	u32 gde = READ_ONCE(gd[index >> layout->split_shift]);
+	u32 part = index & (BIT(layout->split_shift) - 1);
+
+	if (!gde)
+		return 0;
+	return layout->gde_base + ((u64)gde << layout->gde_shift) +
+	       part * layout->gt_sectors;
+}
+
+/* Table @index, if it is in memory.  Under RCU or sparse->lock. */
+static inline struct vmdk_gt *vmdk_gt_find(const struct vmdk_sparse *sparse,
+					   u32 index)
+{
+	struct vmdk_gt_group *group;
+
+	group = READ_ONCE(sparse->groups[index >> VMDK_GROUP_SHIFT]);
+	if (!group)
+		return NULL;
+	return rcu_dereference_check(group->gt[index & (VMDK_GROUP_SIZE - 1)],
+				     lockdep_is_held(&sparse->lock));
+}
+
+/* ------------------------------------------------------ vmdk_directory.c */
+
+int vmdk_directory_open(struct vmdk_sparse *sparse,
+			const struct vmdk_extent *ext, bool verified,
+			struct vmdk_fault *fault);
+void vmdk_directory_free(struct vmdk_sparse *sparse);
 
 /* ---------------------------------------------------------- vmdk_stream.c */
 
@@ -658,10 +770,11 @@ int vmdk_alloc_claim(struct vmdk_sparse *sparse, u64 grain, u32 want,
 		     struct vmdk_io *io, struct vmdk_claim *claim);
 void vmdk_alloc_publish(struct vmdk_claim *claim);
 void vmdk_alloc_unclaim(struct vmdk_claim *claim);
-int vmdk_alloc_metadata(struct vmdk_sparse *sparse, u32 *gte);
+int vmdk_alloc_metadata(struct vmdk_sparse *sparse, u32 grains, u32 *gte);
 int vmdk_alloc_wait(struct vmdk_sparse *sparse, u64 grain, struct vmdk_io *io);
 int vmdk_alloc_free(struct vmdk_sparse *sparse, u64 grain, u32 *nr);
-void vmdk_alloc_trim(struct vmdk_sparse *sparse);
+int vmdk_alloc_save_cursor(struct vmdk_sparse *sparse);
+int vmdk_alloc_trim(struct vmdk_sparse *sparse);
 void vmdk_alloc_drop_all(struct vmdk_sparse *sparse);
 void vmdk_reclaim(struct vmdk_chain *chain);
 int vmdk_pins_init(struct vmdk_pins *pins);

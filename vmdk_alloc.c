@@ -32,7 +32,8 @@
  * A table that the file has not got yet is written, both copies, before the
  * first sync of 4, where nothing points to it; its directory entries are
  * written between the syncs.  So no directory ever points to a table that is
- * not durable.
+ * not durable.  The header of a COWD file says where the next grain goes: that
+ * is written before the first sync too, so no entry ever leads behind it.
  *
  * A discard goes the other way:
  *
@@ -235,6 +236,55 @@ static int vmdk_alloc_extend(struct vmdk_sparse *sparse, u64 end)
 	return ret;
 }
 
+static int vmdk_alloc_sync(struct vmdk_sparse *sparse)
+{
+	u64 end = READ_ONCE(sparse->end);
+	int ret = vmdk_file_sync(sparse->file);
+
+	if (ret)
+		vmdk_chain_fail(sparse->chain, ret);
+	else
+		sparse->durable_end = end;
+	return ret;
+}
+
+/**
+ * vmdk_alloc_save_cursor - have the header say where the used area ends
+ * @sparse: an extent; commit_mutex is held, or it is without I/O
+ *
+ * For COWD: whoever writes to the file next trusts that.  To be durable before
+ * any table entry that leads behind what it says now, and not before the file
+ * is as long.
+ *
+ * Context: process context, NOIO.
+ * Return: 0, or the error of a write or a sync.
+ */
+int vmdk_alloc_save_cursor(struct vmdk_sparse *sparse)
+{
+	__le32 value;
+	u64 cursor;
+	int ret = 0;
+
+	if (sparse->kind != VMDK_KIND_COWD)
+		return 0;
+	spin_lock_irq(&sparse->lock);
+	/* The very last sector of a file that is full has no number. */
+	cursor = min(sparse->cursor, (u64)U32_MAX);
+	spin_unlock_irq(&sparse->lock);
+	if (cursor == sparse->free_sector || !sparse->marked)
+		return 0;
+	if (cursor > sparse->durable_end)
+		ret = vmdk_alloc_sync(sparse);
+	if (ret)
+		return ret;
+	value = cpu_to_le32(min(cursor, sparse->durable_end));
+	ret = vmdk_file_write(sparse->file, &value, sizeof(value),
+			      offsetof(struct vmdk_cowd_header, free_sector));
+	if (!ret)
+		sparse->free_sector = le32_to_cpu(value);
+	return ret;
+}
+
 static int vmdk_cmp_freed(void *priv, const struct list_head *a,
 			  const struct list_head *b)
 {
@@ -262,28 +312,32 @@ static void vmdk_lower_cursor(struct vmdk_sparse *sparse)
  * vmdk_alloc_trim - cut off what the file was extended by but not used
  * @sparse: an extent without I/O, all of it committed and reclaimed
  *
- * That saves space and nothing else, so a file system may refuse.
+ * That saves space and nothing else, so a file system may refuse.  What the
+ * header says of the end is never behind it.
  *
  * Context: process context.
+ * Return: 0, or the error of a write or a sync.
  */
-void vmdk_alloc_trim(struct vmdk_sparse *sparse)
+int vmdk_alloc_trim(struct vmdk_sparse *sparse)
 {
+	int ret;
+
 	vmdk_lower_cursor(sparse);
-	if (sparse->cursor < sparse->end)
-		vmdk_file_resize(sparse->file, sparse->cursor << SECTOR_SHIFT);
+	ret = vmdk_alloc_save_cursor(sparse);
+	if (!ret)
+		ret = vmdk_alloc_sync(sparse);
+	if (ret || sparse->cursor >= sparse->end)
+		return ret;
+	vmdk_file_resize(sparse->file, sparse->cursor << SECTOR_SHIFT);
+	return vmdk_alloc_sync(sparse);
 }
 
-/* Grains that follow each other in the file, and read as zeros. */
-static int vmdk_take_grains(struct vmdk_sparse *sparse, u32 want, u32 *gte,
-			    u32 *count)
+static int vmdk_take_new(struct vmdk_sparse *sparse, u32 want, u32 *gte,
+			 u32 *count)
 {
 	u64 left;
 
 	lockdep_assert_held(&sparse->lock);
-	if (!list_empty(&sparse->pool)) {
-		*gte = vmdk_freed_take(sparse, want, count);
-		return 0;
-	}
 	if (sparse->cursor >= VMDK_SPARSE_SECTORS_MAX)
 		return -ENOSPC;
 	left = (VMDK_SPARSE_SECTORS_MAX - sparse->cursor) >>
@@ -296,12 +350,23 @@ static int vmdk_take_grains(struct vmdk_sparse *sparse, u32 want, u32 *gte,
 	return 0;
 }
 
+/* Grains that follow each other in the file, and read as zeros. */
+static int vmdk_take_grains(struct vmdk_sparse *sparse, u32 want, u32 *gte,
+			    u32 *count)
+{
+	lockdep_assert_held(&sparse->lock);
+	if (list_empty(&sparse->pool))
+		return vmdk_take_new(sparse, want, gte, count);
+	*gte = vmdk_freed_take(sparse, want, count);
+	return 0;
+}
+
 /* ----------------------------------------------------- claim and publish */
 
 static struct vmdk_gt *vmdk_table_of(struct vmdk_sparse *sparse, u64 grain)
 {
-	return rcu_dereference_protected(sparse->tables[grain >> sparse->geo.gt_shift],
-					 lockdep_is_held(&sparse->lock));
+	lockdep_assert_held(&sparse->lock);
+	return vmdk_gt_find(sparse, grain >> sparse->layout.gt_shift);
 }
 
 static void vmdk_wait_for_grain(struct vmdk_sparse *sparse, u64 grain,
@@ -338,7 +403,7 @@ static int vmdk_claim_entries(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 	u32 n, i;
 	int ret;
 
-	want = min(want, sparse->geo.gt_entries - entry);
+	want = min(want, sparse->layout.gt_entries - entry);
 	for (n = 1; n < want; n++)
 		if (gt->entry[entry + n] > VMDK_GTE_ZERO)
 			break;
@@ -358,7 +423,7 @@ static int vmdk_claim_entries(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 static int vmdk_try_claim(struct vmdk_sparse *sparse, u64 grain, u32 want,
 			  struct vmdk_io *io, struct vmdk_claim *claim)
 {
-	u32 entry = grain & (sparse->geo.gt_entries - 1);
+	u32 entry = grain & (sparse->layout.gt_entries - 1);
 	struct vmdk_gt *gt = vmdk_table_of(sparse, grain);
 	u32 gte;
 
@@ -403,7 +468,7 @@ int vmdk_alloc_claim(struct vmdk_sparse *sparse, u64 grain, u32 want,
 		spin_unlock_irq(&sparse->lock);
 		if (ret != -ENOENT)
 			break;
-		ret = vmdk_gt_load(sparse, grain >> sparse->geo.gt_shift);
+		ret = vmdk_gt_load(sparse, grain >> sparse->layout.gt_shift);
 		if (ret)
 			return ret;
 	}
@@ -417,24 +482,32 @@ int vmdk_alloc_claim(struct vmdk_sparse *sparse, u64 grain, u32 want,
 }
 
 /**
- * vmdk_alloc_metadata - take a grain's worth of the file for tables
+ * vmdk_alloc_metadata - take a piece of the file for tables
  * @sparse: the extent
+ * @grains: its length
  * @gte: receives its first sector; it reads as zeros
  *
  * Context: process context, NOIO.
  * Return: 0, -ENOSPC, or another error.
  */
-int vmdk_alloc_metadata(struct vmdk_sparse *sparse, u32 *gte)
+int vmdk_alloc_metadata(struct vmdk_sparse *sparse, u32 grains, u32 *gte)
 {
 	u32 count;
 	int ret;
 
 	spin_lock_irq(&sparse->lock);
-	ret = vmdk_take_grains(sparse, 1, gte, &count);
+	if (grains == 1)
+		ret = vmdk_take_grains(sparse, grains, gte, &count);
+	else
+		ret = vmdk_take_new(sparse, grains, gte, &count);
 	spin_unlock_irq(&sparse->lock);
 	if (ret)
 		return ret;
-	ret = vmdk_alloc_extend(sparse, *gte + (u64)sparse->geo.grain_sectors);
+	if (count == grains)
+		ret = vmdk_alloc_extend(sparse, *gte +
+					((u64)count << sparse->geo.grain_shift));
+	else
+		ret = -ENOSPC;
 	if (!ret)
 		return 0;
 	spin_lock_irq(&sparse->lock);
@@ -449,7 +522,7 @@ static void vmdk_end_claim(struct vmdk_claim *claim, bool publish)
 {
 	struct vmdk_sparse *sparse = claim->sparse;
 	struct vmdk_gt *gt = claim->gt;
-	u64 first = ((u64)gt->index << sparse->geo.gt_shift) + claim->first;
+	u64 first = ((u64)gt->index << sparse->layout.gt_shift) + claim->first;
 	u32 gte = claim->gte;
 	LIST_HEAD(woken);
 	unsigned long flags;
@@ -520,7 +593,7 @@ int vmdk_alloc_wait(struct vmdk_sparse *sparse, u64 grain, struct vmdk_io *io)
 
 	spin_lock_irq(&sparse->lock);
 	gt = vmdk_table_of(sparse, grain);
-	if (gt && vmdk_gte_is_busy(gt->entry[grain & (sparse->geo.gt_entries - 1)])) {
+	if (gt && vmdk_gte_is_busy(gt->entry[grain & (sparse->layout.gt_entries - 1)])) {
 		vmdk_wait_for_grain(sparse, grain, io);
 		ret = -EINPROGRESS;
 	}
@@ -565,8 +638,9 @@ static u32 vmdk_free_entries(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 int vmdk_alloc_free(struct vmdk_sparse *sparse, u64 grain, u32 *nr)
 {
 	const struct vmdk_geometry *geo = &sparse->geo;
-	u32 index = grain >> geo->gt_shift;
-	u32 entry = grain & (geo->gt_entries - 1);
+	const struct vmdk_layout *layout = &sparse->layout;
+	u32 index = grain >> layout->gt_shift;
+	u32 entry = grain & (layout->gt_entries - 1);
 	u32 count = *nr >> geo->grain_shift;
 	struct vmdk_gt *gt;
 	u32 done = 0;
@@ -577,11 +651,11 @@ int vmdk_alloc_free(struct vmdk_sparse *sparse, u64 grain, u32 *nr)
 	    *nr - (count << geo->grain_shift) ==
 	    vmdk_grain_valid(geo, grain + count))
 		count++;
-	count = min(count, geo->gt_entries - entry);
+	count = min(count, layout->gt_entries - entry);
 	for (;;) {
 		spin_lock_irq(&sparse->lock);
 		gt = vmdk_table_of(sparse, grain);
-		if (gt || !sparse->gd[index])
+		if (gt || !vmdk_table_sector(sparse, sparse->gd, index))
 			break;
 		spin_unlock_irq(&sparse->lock);
 		ret = vmdk_gt_load(sparse, index);

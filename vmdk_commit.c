@@ -79,10 +79,12 @@ static void vmdk_copy_table_sector(struct vmdk_batch *batch,
 	struct vmdk_record *rec = vmdk_record_add(batch, sparse, gt, index);
 	u32 i;
 
-	rec->new_table = !gt->settled;
-	rec->primary = (u64)sparse->gd[gt->index] + index;
+	rec->new_table = test_bit(gt->index >> sparse->layout.split_shift,
+				  sparse->unsettled);
+	rec->primary = vmdk_table_sector(sparse, sparse->gd, gt->index) + index;
 	if (sparse->rgd && sparse->rgd[gt->index])
-		rec->redundant = (u64)sparse->rgd[gt->index] + index;
+		rec->redundant = vmdk_table_sector(sparse, sparse->rgd,
+						   gt->index) + index;
 	for (i = 0; i < VMDK_PER_SECTOR; i++)
 		data[i] = vmdk_gte_on_disk(gt->entry[index * VMDK_PER_SECTOR + i]);
 	gt->pins++;
@@ -95,7 +97,7 @@ static void vmdk_copy_table(struct vmdk_batch *batch,
 	u32 index;
 
 	lockdep_assert_held(&sparse->lock);
-	for_each_set_bit(index, &dirty, sparse->geo.gt_sectors) {
+	for_each_set_bit(index, &dirty, sparse->layout.gt_sectors) {
 		vmdk_copy_table_sector(batch, sparse, gt, index);
 		atomic_dec(&sparse->chain->dirty_sectors);
 	}
@@ -104,21 +106,22 @@ static void vmdk_copy_table(struct vmdk_batch *batch,
 }
 
 /*
- * Where the next new table goes, with its copy behind it.  Tables share a
- * grain's worth of the file; two fit the smallest grain.
+ * Where the next new table goes, with its copy behind it.  Small tables share a
+ * grain's worth of the file.
  */
 static int vmdk_take_table_space(struct vmdk_sparse *sparse, u32 *sector)
 {
 	u32 need = sparse->geo.gt_sectors * (sparse->rgd ? 2 : 1);
+	u32 grains = DIV_ROUND_UP(need, sparse->geo.grain_sectors);
 	u32 gte;
 	int ret;
 
 	if (sparse->table_left < need) {
-		ret = vmdk_alloc_metadata(sparse, &gte);
+		ret = vmdk_alloc_metadata(sparse, grains, &gte);
 		if (ret)
 			return ret;
 		sparse->table_next = gte;
-		sparse->table_left = sparse->geo.grain_sectors;
+		sparse->table_left = grains << sparse->geo.grain_shift;
 	}
 	*sector = sparse->table_next;
 	sparse->table_next += need;
@@ -126,7 +129,7 @@ static int vmdk_take_table_space(struct vmdk_sparse *sparse, u32 *sector)
 	return 0;
 }
 
-static int vmdk_place_table(struct vmdk_sparse *sparse, u32 index)
+static int vmdk_place_table(struct vmdk_sparse *sparse, u32 gde)
 {
 	u32 sector;
 	int ret;
@@ -135,9 +138,10 @@ static int vmdk_place_table(struct vmdk_sparse *sparse, u32 index)
 	if (ret)
 		return ret;
 	if (sparse->rgd)
-		sparse->rgd[index] = sector + sparse->geo.gt_sectors;
-	WRITE_ONCE(sparse->gd[index], sector);
-	set_bit(index / VMDK_PER_SECTOR, sparse->gd_dirty);
+		sparse->rgd[gde] = sector + sparse->geo.gt_sectors;
+	set_bit(gde, sparse->unsettled);
+	set_bit(gde / VMDK_PER_SECTOR, sparse->gd_dirty);
+	WRITE_ONCE(sparse->gd[gde], sector);
 	return 0;
 }
 
@@ -165,9 +169,10 @@ static int vmdk_gather_tables(struct vmdk_sparse *sparse,
 	int ret;
 
 	while ((gt = vmdk_first_dirty(sparse)) &&
-	       vmdk_batch_has_room(batch, sparse->geo.gt_sectors)) {
-		ret = sparse->gd[gt->index] ? 0 :
-		      vmdk_place_table(sparse, gt->index);
+	       vmdk_batch_has_room(batch, sparse->layout.gt_sectors)) {
+		u32 gde = gt->index >> sparse->layout.split_shift;
+
+		ret = sparse->gd[gde] ? 0 : vmdk_place_table(sparse, gde);
 		if (ret)
 			return ret;
 		spin_lock_irq(&sparse->lock);
@@ -368,20 +373,45 @@ static void vmdk_round_end(struct vmdk_chain *chain, bool written)
 		vmdk_count(chain, VMDK_STAT_COMMITS, 1);
 }
 
-/* New tables are durable: from now on, directory entries may point to them. */
+/*
+ * All that the directory sectors of this batch point to is durable: it is about
+ * to be reachable, and what is written there later has to come after its data.
+ */
 static void vmdk_settle_tables(struct vmdk_batch *batch)
 {
 	u32 i;
 
-	for (i = 0; i < batch->nr; i++)
-		if (batch->record[i].new_table)
-			batch->record[i].gt->settled = true;
+	for (i = 0; i < batch->nr; i++) {
+		const struct vmdk_record *rec = &batch->record[i];
+		u32 first = rec->index * VMDK_PER_SECTOR;
+
+		if (!rec->gt)
+			bitmap_clear(rec->sparse->unsettled, first,
+				     min_t(u32, VMDK_PER_SECTOR,
+					   rec->sparse->geo.gd_entries - first));
+	}
+}
+
+static int vmdk_save_cursors(struct vmdk_chain *chain)
+{
+	int ret = 0;
+	u32 i;
+
+	for (i = 0; i < chain->nr_extents && !ret; i++) {
+		struct vmdk_extent *ext = &chain->extents[i];
+
+		if (ext->sparse && ext->access == VMDK_ACCESS_RW)
+			ret = vmdk_alloc_save_cursor(ext->sparse);
+	}
+	return ret;
 }
 
 static int vmdk_write_new_tables(struct vmdk_chain *chain)
 {
-	int ret = vmdk_write_records(chain->batch, true);
+	int ret = vmdk_save_cursors(chain);
 
+	if (!ret)
+		ret = vmdk_write_records(chain->batch, true);
 	if (!ret)
 		ret = vmdk_sync_all(chain);
 	if (!ret)

@@ -13,7 +13,8 @@
 #include "vmdk.h"
 
 #define VMDK_FEATURES	(VMDK_FEATURE_SPARSE | VMDK_FEATURE_FLAT | \
-			 VMDK_FEATURE_STREAM)
+			 VMDK_FEATURE_STREAM | VMDK_FEATURE_COWD | \
+			 VMDK_FEATURE_SESPARSE | VMDK_FEATURE_DEVICE)
 
 /* ---------------------------------------------------------------- checks */
 
@@ -74,20 +75,14 @@ static int vmdk_check_extent_info(const struct vmdk_extent_info *info,
 	switch (info->kind) {
 	case VMDK_KIND_FLAT:
 	case VMDK_KIND_SPARSE:
+	case VMDK_KIND_DEVICE:
+	case VMDK_KIND_COWD:
+	case VMDK_KIND_SESPARSE:
 		return 0;
 	case VMDK_KIND_ZERO:
 		if (info->fd != -1 || info->offset || info->length)
 			return vmdk_refuse(fault, "extent: a zero extent has no file");
 		return 0;
-	case VMDK_KIND_DEVICE:
-		vmdk_refuse(fault, "extent: devices are not supported yet");
-		return -EOPNOTSUPP;
-	case VMDK_KIND_COWD:
-		vmdk_refuse(fault, "extent: COWD is not supported yet");
-		return -EOPNOTSUPP;
-	case VMDK_KIND_SESPARSE:
-		vmdk_refuse(fault, "extent: seSparse is not supported yet");
-		return -EOPNOTSUPP;
 	default:
 		return vmdk_refuse(fault, "extent: unknown kind");
 	}

@@ -3,7 +3,7 @@
  * Links and extents: which extent a sector lies in, what lies there, and the
  * loop that turns a request into runs, each one file I/O as long as can be.
  *
- * Extents without a structure of their own (flat, zero) are here too.
+ * Extents without a structure of their own (flat, device, zero) are here too.
  */
 #include <linux/blk-mq.h>
 #include <linux/slab.h>
@@ -459,9 +459,32 @@ static int vmdk_flat_open(struct vmdk_extent *ext,
 				      need, info->length);
 	if (info->offset > size || need > size - info->offset)
 		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
-				      "flat extent needs %llu bytes from byte %llu on, the file has %llu",
-				      need, info->offset, size);
+				      "flat extent needs %llu bytes from byte %llu on, the %s has %llu",
+				      need, info->offset,
+				      info->kind == VMDK_KIND_DEVICE ? "device" :
+								       "file",
+				      size);
 	ext->ops = &vmdk_flat_ops;
+	return 0;
+}
+
+/* No sector of a device shows in two places when one of them is written to. */
+static int vmdk_check_windows(const struct vmdk_chain *chain,
+			      const struct vmdk_extent *ext,
+			      struct vmdk_fault *fault)
+{
+	const struct vmdk_extent *other;
+
+	for (other = chain->extents; other < ext; other++) {
+		if (other->access != VMDK_ACCESS_RW &&
+		    ext->access != VMDK_ACCESS_RW)
+			continue;
+		if (other->file && vmdk_file_same(other->file, ext->file) &&
+		    vmdk_overlaps(other->offset >> SECTOR_SHIFT, other->sectors,
+				  ext->offset >> SECTOR_SHIFT, ext->sectors))
+			return vmdk_fault_set(fault, ext->offset,
+					      "two extents share a part of the device");
+	}
 	return 0;
 }
 
@@ -470,10 +493,13 @@ static int vmdk_extent_get_file(struct vmdk_chain *chain,
 				const struct vmdk_extent_info *info,
 				struct vmdk_fault *fault)
 {
+	bool device = info->kind == VMDK_KIND_DEVICE;
 	struct vmdk_file *vf;
 
 	vf = vmdk_file_get(info->fd, ext->access == VMDK_ACCESS_RW,
-			   chain->direct, VMDK_ROLE_EXTENT, chain, fault);
+			   chain->direct,
+			   device ? VMDK_ROLE_DEVICE : VMDK_ROLE_EXTENT, chain,
+			   fault);
 	if (IS_ERR(vf))
 		return PTR_ERR(vf);
 	ext->file = vf;
@@ -489,7 +515,7 @@ static void vmdk_extent_set_discard(struct vmdk_chain *chain,
 	u32 bytes = vmdk_file_hole_size(ext->file);
 
 	if (bytes && ext->sparse)
-		bytes = ext->sparse->geo.grain_sectors << SECTOR_SHIFT;
+		bytes = max(bytes, ext->sparse->geo.grain_sectors << SECTOR_SHIFT);
 	chain->discard_bytes = max(chain->discard_bytes, bytes);
 }
 
@@ -511,11 +537,12 @@ static int vmdk_extent_open(struct vmdk_chain *chain, struct vmdk_extent *ext,
 	ret = vmdk_extent_get_file(chain, ext, info, fault);
 	if (ret)
 		return ret;
-	if (info->kind == VMDK_KIND_FLAT)
+	if (info->kind == VMDK_KIND_FLAT || info->kind == VMDK_KIND_DEVICE)
 		ret = vmdk_flat_open(ext, info, fault);
 	else
-		ret = vmdk_sparse_open(chain, ext, info->length, verified,
-				       fault);
+		ret = vmdk_sparse_open(chain, ext, info, verified, fault);
+	if (!ret && info->kind == VMDK_KIND_DEVICE)
+		ret = vmdk_check_windows(chain, ext, fault);
 	if (!ret && ext->access == VMDK_ACCESS_RW)
 		vmdk_extent_set_discard(chain, ext);
 	return ret;

@@ -23,12 +23,22 @@ static DEFINE_MUTEX(claimed_lock);
 /* The inode that holds the bytes, also behind an overlay file system. */
 static struct inode *vmdk_file_inode(const struct vmdk_file *vf)
 {
-	return d_real_inode(vf->file->f_path.dentry);
+	if (vf->role == VMDK_ROLE_DEVICE)
+		return vf->theirs->f_mapping->host;
+	return d_real_inode(vf->theirs->f_path.dentry);
+}
+
+/* The block device that it is, or that it lies on; or NULL. */
+static struct block_device *vmdk_file_bdev(const struct vmdk_file *vf)
+{
+	if (vf->role == VMDK_ROLE_DEVICE)
+		return I_BDEV(vmdk_file_inode(vf));
+	return file_inode(vf->theirs)->i_sb->s_bdev;
 }
 
 /*
  * Writers exclude everyone else; only the descriptor that lies in an extent's
- * file may share it, within one disk.
+ * file may share it, and windows of one device, within one disk.
  */
 static bool vmdk_file_conflict(const struct vmdk_file *a,
 			       const struct vmdk_file *b)
@@ -39,6 +49,27 @@ static bool vmdk_file_conflict(const struct vmdk_file *a,
 		return false;
 	return a->owner != b->owner ||
 	       (a->role == VMDK_ROLE_EXTENT && b->role == VMDK_ROLE_EXTENT);
+}
+
+/* Windows of a device share its file: only one can have the device to itself. */
+static struct vmdk_file *vmdk_file_share(const struct vmdk_file *vf)
+{
+	unsigned long key = (unsigned long)vmdk_file_inode(vf);
+	struct vmdk_file *other;
+
+	if (vf->role != VMDK_ROLE_DEVICE)
+		return NULL;
+	mutex_lock(&claimed_lock);
+	hash_for_each_possible(claimed, other, node, key) {
+		if (vmdk_file_inode(other) == vmdk_file_inode(vf) &&
+		    other->owner == vf->owner &&
+		    other->writable == vf->writable) {
+			other->refs++;
+			break;
+		}
+	}
+	mutex_unlock(&claimed_lock);
+	return other;
 }
 
 static int vmdk_file_claim(struct vmdk_file *vf, struct vmdk_fault *fault)
@@ -64,14 +95,36 @@ static int vmdk_file_claim(struct vmdk_file *vf, struct vmdk_fault *fault)
 	return ret;
 }
 
-static int vmdk_file_check(struct file *file, bool writable,
-			   struct vmdk_fault *fault)
+static int vmdk_file_check_type(const struct vmdk_file *vf,
+				struct vmdk_fault *fault)
 {
-	fmode_t need = FMODE_READ | (writable ? FMODE_WRITE : 0);
+	umode_t mode = file_inode(vf->theirs)->i_mode;
 
-	if (!S_ISREG(file_inode(file)->i_mode))
-		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+	if (vf->role != VMDK_ROLE_DEVICE)
+		return S_ISREG(mode) ? 0 :
+		       vmdk_fault_set(fault, VMDK_NO_OFFSET,
 				      "not a regular file");
+	if (!S_ISBLK(mode))
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "not a block device");
+	if (bdev_logical_block_size(vmdk_file_bdev(vf)) != SECTOR_SIZE)
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "a device with blocks of %u bytes, only %d are supported",
+				      bdev_logical_block_size(vmdk_file_bdev(vf)),
+				      SECTOR_SIZE);
+	return 0;
+}
+
+static int vmdk_file_check(const struct vmdk_file *vf, struct vmdk_fault *fault)
+{
+	fmode_t need = FMODE_READ | (vf->writable ? FMODE_WRITE : 0);
+	bool writable = vf->writable;
+	struct file *file = vf->theirs;
+	int ret;
+
+	ret = vmdk_file_check_type(vf, fault);
+	if (ret)
+		return ret;
 	if ((file->f_mode & need) != need)
 		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
 				      "not open for %s",
@@ -90,14 +143,16 @@ static int vmdk_file_check(struct file *file, bool writable,
 }
 
 /* What direct I/O has to be aligned to; 0: the file cannot do it. */
-static unsigned int vmdk_file_dio_align(struct file *file)
+static unsigned int vmdk_file_dio_align(const struct vmdk_file *vf)
 {
-	struct block_device *bdev = file_inode(file)->i_sb->s_bdev;
+	struct block_device *bdev = vmdk_file_bdev(vf);
+	struct file *file = vf->file;
 	struct kstat stat;
 
 	if (!(file->f_mode & FMODE_CAN_ODIRECT))
 		return 0;
-	if (!vfs_getattr(&file->f_path, &stat, STATX_DIOALIGN, 0) &&
+	if (vf->role != VMDK_ROLE_DEVICE &&
+	    !vfs_getattr(&file->f_path, &stat, STATX_DIOALIGN, 0) &&
 	    (stat.result_mask & STATX_DIOALIGN))
 		return stat.dio_offset_align;
 	return bdev ? bdev_logical_block_size(bdev) : VMDK_SECTOR_SIZE;
@@ -109,7 +164,7 @@ static unsigned int vmdk_file_dio_align(struct file *file)
  */
 static int vmdk_file_set_direct(struct vmdk_file *vf, struct vmdk_fault *fault)
 {
-	unsigned int align = vmdk_file_dio_align(vf->file);
+	unsigned int align = vmdk_file_dio_align(vf);
 
 	if (!align)
 		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
@@ -126,11 +181,13 @@ static int vmdk_file_set_direct(struct vmdk_file *vf, struct vmdk_fault *fault)
  */
 static int vmdk_file_reopen(struct vmdk_file *vf)
 {
+	int flags = O_LARGEFILE | (vf->writable ? O_RDWR : O_RDONLY);
 	struct file *file;
 
-	file = dentry_open(&vf->theirs->f_path, O_LARGEFILE |
-			   (vf->writable ? O_RDWR : O_RDONLY),
-			   vf->theirs->f_cred);
+	/* Nobody mounts it, or takes it, meanwhile. */
+	if (vf->role == VMDK_ROLE_DEVICE && vf->writable)
+		flags |= O_EXCL;
+	file = dentry_open(&vf->theirs->f_path, flags, vf->theirs->f_cred);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	vf->file = file;
@@ -156,6 +213,7 @@ struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
 				struct vmdk_fault *fault)
 {
 	struct vmdk_file *vf = kzalloc(sizeof(*vf), GFP_KERNEL);
+	struct vmdk_file *shared = NULL;
 	int ret;
 
 	if (!vf)
@@ -163,14 +221,19 @@ struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
 	vf->owner = owner;
 	vf->role = role;
 	vf->writable = writable;
+	vf->refs = 1;
 	mutex_init(&vf->sync_mutex);
 	ret = -EBADF;
 	vf->theirs = fget(fd);
 	if (!vf->theirs)
 		goto err_free;
-	ret = vmdk_file_check(vf->theirs, writable, fault);
-	if (!ret)
-		ret = vmdk_file_reopen(vf);
+	ret = vmdk_file_check(vf, fault);
+	if (ret)
+		goto err_theirs;
+	shared = vmdk_file_share(vf);
+	if (shared)
+		goto err_theirs;
+	ret = vmdk_file_reopen(vf);
 	if (ret)
 		goto err_theirs;
 	if (direct)
@@ -187,7 +250,7 @@ err_theirs:
 	fput(vf->theirs);
 err_free:
 	kfree(vf);
-	return ERR_PTR(ret);
+	return shared ?: ERR_PTR(ret);
 }
 
 /**
@@ -198,14 +261,30 @@ err_free:
  */
 void vmdk_file_put(struct vmdk_file *vf)
 {
+	bool last;
+
 	if (!vf)
 		return;
 	mutex_lock(&claimed_lock);
-	hash_del(&vf->node);
+	last = !--vf->refs;
+	if (last)
+		hash_del(&vf->node);
 	mutex_unlock(&claimed_lock);
+	if (!last)
+		return;
 	fput(vf->file);
 	fput(vf->theirs);
 	kfree(vf);
+}
+
+/**
+ * vmdk_file_same - are these the same file, or device?
+ * @a: one
+ * @b: the other
+ */
+bool vmdk_file_same(const struct vmdk_file *a, const struct vmdk_file *b)
+{
+	return vmdk_file_inode(a) == vmdk_file_inode(b);
 }
 
 /**
@@ -214,6 +293,8 @@ void vmdk_file_put(struct vmdk_file *vf)
  */
 u64 vmdk_file_size(const struct vmdk_file *vf)
 {
+	if (vf->role == VMDK_ROLE_DEVICE)
+		return bdev_nr_bytes(vmdk_file_bdev(vf));
 	return i_size_read(file_inode(vf->file));
 }
 
@@ -223,7 +304,7 @@ u64 vmdk_file_size(const struct vmdk_file *vf)
  */
 unsigned int vmdk_file_block_size(const struct vmdk_file *vf)
 {
-	struct block_device *bdev = file_inode(vf->file)->i_sb->s_bdev;
+	struct block_device *bdev = vmdk_file_bdev(vf);
 
 	return bdev ? bdev_physical_block_size(bdev) : VMDK_SECTOR_SIZE;
 }

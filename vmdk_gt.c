@@ -11,8 +11,9 @@
 #include "vmdk.h"
 
 #define VMDK_GT_RESERVE		2
-/* Grains whose marks share a page; see vmdk_test_and_set_mapped(). */
+/* Marks that share a page; see vmdk_test_and_set_mapped(). */
 #define VMDK_MARKS_SHIFT	(PAGE_SHIFT + 3)
+#define VMDK_MARKS_MASK		(BIT(VMDK_MARKS_SHIFT) - 1)
 
 static struct kmem_cache *vmdk_gt_cache;
 
@@ -95,85 +96,135 @@ static bool vmdk_on_late_table(const struct vmdk_sparse *sparse, u32 gte)
 	return false;
 }
 
-/* Marks a grain of the file; true: another entry has it already. */
-static bool vmdk_test_and_set_mapped(struct vmdk_sparse *sparse, u32 gte)
+/*
+ * Grains of hosted files are aligned, so there is a mark for each; those of COWD
+ * are not, so there is one for each sector.
+ */
+static u32 vmdk_mark_shift(const struct vmdk_sparse *sparse)
 {
-	u32 grain = gte >> sparse->geo.grain_shift;
-	unsigned long *marks = xa_load(&sparse->mapped,
-				       grain >> VMDK_MARKS_SHIFT);
-
-	return __test_and_set_bit(grain & (BIT(VMDK_MARKS_SHIFT) - 1), marks);
+	return sparse->kind == VMDK_KIND_COWD ? 0 : sparse->geo.grain_shift;
 }
 
-/* Have room for the mark of every grain that a table points to. */
+static bool vmdk_has_marks(const struct vmdk_sparse *sparse)
+{
+	return !sparse->stream && !sparse->sesparse;
+}
+
+/* Marks a grain of the file; true: another entry has some of it already. */
+static bool vmdk_test_and_set_mapped(struct vmdk_sparse *sparse, u32 gte)
+{
+	u32 shift = vmdk_mark_shift(sparse);
+	u32 mark = gte >> shift;
+	u32 end = mark + (sparse->geo.grain_sectors >> shift);
+	unsigned long *marks;
+	bool found = false;
+
+	for (; mark < end; mark++) {
+		marks = xa_load(&sparse->mapped, mark >> VMDK_MARKS_SHIFT);
+		if (marks)
+			found |= __test_and_set_bit(mark & VMDK_MARKS_MASK,
+						    marks);
+	}
+	return found;
+}
+
+static int vmdk_add_marks(struct vmdk_sparse *sparse, u32 index)
+{
+	void *page;
+
+	if (sparse->nr_mapped >= VMDK_MARKS_MAX ||
+	    xa_load(&sparse->mapped, index))
+		return 0;
+	page = kzalloc(PAGE_SIZE, GFP_NOIO);
+	if (!page)
+		return -ENOMEM;
+	if (xa_err(xa_store(&sparse->mapped, index, page, GFP_NOIO))) {
+		kfree(page);
+		return -ENOMEM;
+	}
+	sparse->nr_mapped++;
+	return 0;
+}
+
+/*
+ * Have room for the marks of every grain that a table points to.  They take a
+ * page for 2 GiB of a file with grains of 64 KiB, or for 16 MiB with grains of a
+ * sector.  Where that would be more than VMDK_MARKS_MAX, the rest of the file
+ * goes without: no image may take all memory.
+ */
 static int vmdk_prepare_marks(struct vmdk_sparse *sparse,
 			      const struct vmdk_gt *gt)
 {
-	void *page;
+	u32 shift = vmdk_mark_shift(sparse);
+	int ret = 0;
 	u32 i;
 
-	for (i = 0; i < sparse->geo.gt_entries; i++) {
+	for (i = 0; i < sparse->layout.gt_entries && !ret; i++) {
 		u32 gte = le32_to_cpu((__force __le32)gt->entry[i]);
-		u32 index = (gte >> sparse->geo.grain_shift) >>
-			    VMDK_MARKS_SHIFT;
+		u32 last = gte + sparse->geo.grain_sectors - 1;
 
-		if (gte >= sparse->open_sectors ||
-		    xa_load(&sparse->mapped, index))
+		if (last < gte || last >= sparse->open_sectors)
 			continue;
-		page = kzalloc(PAGE_SIZE, GFP_NOIO);
-		if (!page)
-			return -ENOMEM;
-		if (xa_err(xa_store(&sparse->mapped, index, page, GFP_NOIO))) {
-			kfree(page);
-			return -ENOMEM;
-		}
+		ret = vmdk_add_marks(sparse, (gte >> shift) >> VMDK_MARKS_SHIFT);
+		if (!ret)
+			ret = vmdk_add_marks(sparse, (last >> shift) >>
+						     VMDK_MARKS_SHIFT);
 	}
-	return 0;
+	return ret;
+}
+
+static const char *vmdk_gte_fault_of(struct vmdk_sparse *sparse, u64 grain,
+				     u32 gte, u64 file_sectors)
+{
+	if (sparse->stream)
+		return vmdk_stream_gte_fault(&sparse->geo, grain, gte,
+					     file_sectors);
+	if (sparse->kind == VMDK_KIND_COWD)
+		return vmdk_cowd_gte_fault(&sparse->geo, grain, gte,
+					   file_sectors);
+	return vmdk_gte_fault(&sparse->geo, grain, gte, file_sectors);
 }
 
 static const char *vmdk_entry_fault(struct vmdk_sparse *sparse, u64 grain,
 				    u32 gte, u64 file_sectors, bool first)
 {
-	const char *why;
+	const char *why = vmdk_gte_fault_of(sparse, grain, gte, file_sectors);
 
-	if (sparse->stream)
-		why = vmdk_stream_gte_fault(&sparse->geo, grain, gte,
-					    file_sectors);
-	else
-		why = vmdk_gte_fault(&sparse->geo, grain, gte, file_sectors);
 	if (why || gte <= VMDK_GTE_ZERO)
 		return why;
 	if (vmdk_on_late_table(sparse, gte))
 		return "points into a grain table";
 	/* The marker of a compressed grain says whose it is. */
-	if (first && !sparse->stream && vmdk_test_and_set_mapped(sparse, gte))
+	if (first && vmdk_has_marks(sparse) &&
+	    vmdk_test_and_set_mapped(sparse, gte))
 		return "shares its grain with another entry";
 	return NULL;
 }
 
 /* From now on nothing is written: what an entry says cannot be trusted. */
 static void vmdk_report_bad(struct vmdk_sparse *sparse, u32 index, u32 entry,
-			    u32 gte, const char *why)
+			    u64 value, const char *why)
 {
-	u64 pos = ((u64)sparse->gd[index] << SECTOR_SHIFT) +
-		  entry * sizeof(__le32);
+	u64 table = vmdk_table_sector(sparse, sparse->gd, index);
+	u64 pos = sparse->base + (table << SECTOR_SHIFT) +
+		  entry * (sparse->sesparse ? sizeof(__le64) : sizeof(__le32));
 
 	WRITE_ONCE(sparse->chain->damaged, true);
-	pr_err_ratelimited("%s: %pD: grain table %u at byte %llu: entry %u, sector %u, %s\n",
+	pr_err_ratelimited("%s: %pD: grain table %u at byte %llu: entry %u, 0x%llx, %s\n",
 			   sparse->chain->name, sparse->file->file, index,
-			   sparse->base + pos, entry, gte, why);
+			   pos, entry, value, why);
 }
 
 /*
  * The first time, entries are held against the file as it was at attach: what
  * we have added to it since belongs to others.  After that, they are ours.
  */
-static void vmdk_gt_validate(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
+static void vmdk_gt_validate(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
+			     bool first)
 {
 	u64 file_bytes = vmdk_sparse_file_bytes(sparse);
 	u64 file_sectors = file_bytes >> SECTOR_SHIFT;
-	u64 grain = (u64)gt->index << sparse->geo.gt_shift;
-	bool first = !__test_and_set_bit(gt->index, sparse->seen);
+	u64 grain = (u64)gt->index << sparse->layout.gt_shift;
 	u32 i;
 
 	/* The last compressed grain may end within a sector. */
@@ -181,7 +232,7 @@ static void vmdk_gt_validate(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
 		file_sectors = DIV_ROUND_UP_ULL(file_bytes, SECTOR_SIZE);
 	else if (first)
 		file_sectors = min(file_sectors, sparse->open_sectors);
-	for (i = 0; i < sparse->geo.gt_entries; i++) {
+	for (i = 0; i < sparse->layout.gt_entries; i++) {
 		u32 gte = le32_to_cpu((__force __le32)gt->entry[i]);
 		const char *why;
 
@@ -193,34 +244,108 @@ static void vmdk_gt_validate(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
 	}
 }
 
-static struct vmdk_gt *vmdk_gt_read(struct vmdk_sparse *sparse, u32 index)
+/* In memory a grain is its number and a bias; see struct vmdk_layout. */
+static u32 vmdk_sesparse_entry(struct vmdk_sparse *sparse,
+			       const struct vmdk_gt *gt, u32 i)
 {
-	size_t bytes = sparse->geo.gt_entries * sizeof(u32);
-	u32 sector = READ_ONCE(sparse->gd[index]);
-	struct vmdk_gt *gt;
+	u64 grain = ((u64)gt->index << sparse->layout.gt_shift) + i;
+	u64 gte = le64_to_cpu(sparse->raw[i]);
+	u64 sector, number;
+
+	switch (vmdk_sesparse_gte(gte, sparse->sesparse, &sector)) {
+	case VMDK_SESPARSE_ABSENT:
+		return VMDK_GTE_ABSENT;
+	case VMDK_SESPARSE_ZERO:
+		return VMDK_GTE_ZERO;
+	case VMDK_SESPARSE_DATA:
+		number = (sector - sparse->layout.gte_base) >>
+			 sparse->layout.gte_shift;
+		if (grain < vmdk_grains(&sparse->geo) && number < VMDK_GTE_BAD)
+			return number;
+		break;
+	case VMDK_SESPARSE_BAD:
+		break;
+	}
+	vmdk_report_bad(sparse, gt->index, i, gte, "is damaged");
+	return VMDK_GTE_BAD;
+}
+
+static int vmdk_gt_read_sesparse(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
+				 u64 pos)
+{
+	int ret;
+	u32 i;
+
+	ret = vmdk_file_read(sparse->file, sparse->raw,
+			     sparse->layout.gt_entries * sizeof(__le64), pos);
+	for (i = 0; i < sparse->layout.gt_entries && !ret; i++)
+		gt->entry[i] = vmdk_sesparse_entry(sparse, gt, i);
+	return ret;
+}
+
+static int vmdk_gt_read(struct vmdk_sparse *sparse, struct vmdk_gt *gt, u64 pos,
+			bool first)
+{
 	int ret;
 
+	if (sparse->sesparse)
+		return vmdk_gt_read_sesparse(sparse, gt, pos);
+	ret = vmdk_file_read(sparse->file, gt->entry,
+			     sparse->layout.gt_entries * sizeof(__le32), pos);
+	if (!ret && first && vmdk_has_marks(sparse))
+		ret = vmdk_prepare_marks(sparse, gt);
+	if (!ret)
+		vmdk_gt_validate(sparse, gt, first);
+	return ret;
+}
+
+/* A table in memory, as it is in the file; empty, when it is not there. */
+static struct vmdk_gt *vmdk_gt_new(struct vmdk_sparse *sparse, u32 index)
+{
+	u64 sector = vmdk_table_sector(sparse, sparse->gd, index);
+	struct vmdk_gt *gt;
+	bool first;
+	int ret = 0;
+
 	gt = mempool_alloc(&sparse->chain->gts, GFP_NOIO);
-	memset(gt, 0, struct_size(gt, entry, sparse->geo.gt_entries));
+	memset(gt, 0, struct_size(gt, entry, sparse->layout.gt_entries));
 	INIT_LIST_HEAD(&gt->dirty_node);
 	gt->pool = &sparse->chain->gts;
 	gt->index = index;
 	gt->used = true;
-	gt->settled = sector;
-	if (!sector) {
-		__set_bit(index, sparse->seen);
-		return gt;
-	}
-	ret = vmdk_file_read(sparse->file, gt->entry, bytes,
-			     sparse->base + ((u64)sector << SECTOR_SHIFT));
-	if (!ret && !sparse->stream && !test_bit(index, sparse->seen))
-		ret = vmdk_prepare_marks(sparse, gt);
+	first = !test_bit(index % VMDK_GROUP_SIZE,
+			  sparse->groups[index >> VMDK_GROUP_SHIFT]->seen);
+	if (sector)
+		ret = vmdk_gt_read(sparse, gt, sparse->base +
+					       (sector << SECTOR_SHIFT), first);
 	if (ret) {
 		mempool_free(gt, gt->pool);
 		return ERR_PTR(ret);
 	}
-	vmdk_gt_validate(sparse, gt);
+	__set_bit(index % VMDK_GROUP_SIZE,
+		  sparse->groups[index >> VMDK_GROUP_SHIFT]->seen);
 	return gt;
+}
+
+static int vmdk_gt_add_group(struct vmdk_sparse *sparse, u32 index)
+{
+	struct vmdk_gt_group **place = &sparse->groups[index >> VMDK_GROUP_SHIFT];
+	struct vmdk_gt_group *group;
+
+	if (*place)
+		return 0;
+	group = kzalloc(sizeof(*group), GFP_NOIO);
+	if (!group)
+		return -ENOMEM;
+	/* Pairs with vmdk_gt_find(): whoever sees it sees it empty. */
+	smp_store_release(place, group);
+	return 0;
+}
+
+static struct vmdk_gt __rcu **vmdk_gt_slot(struct vmdk_sparse *sparse, u32 index)
+{
+	return &sparse->groups[index >> VMDK_GROUP_SHIFT]->gt[index %
+							      VMDK_GROUP_SIZE];
 }
 
 static void vmdk_gt_insert(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
@@ -230,8 +355,35 @@ static void vmdk_gt_insert(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
 	spin_lock_irqsave(&sparse->lock, flags);
 	list_add_tail(&gt->lru, &sparse->lru);
 	WRITE_ONCE(sparse->nr_tables, sparse->nr_tables + 1);
-	rcu_assign_pointer(sparse->tables[gt->index], gt);
+	rcu_assign_pointer(*vmdk_gt_slot(sparse, gt->index), gt);
 	spin_unlock_irqrestore(&sparse->lock, flags);
+}
+
+/* Under load_mutex, only the shrinker can change the answer, to no. */
+static bool vmdk_gt_present(struct vmdk_sparse *sparse, u32 index)
+{
+	bool present;
+
+	rcu_read_lock();
+	present = vmdk_gt_find(sparse, index);
+	rcu_read_unlock();
+	return present;
+}
+
+static int vmdk_gt_load_locked(struct vmdk_sparse *sparse, u32 index)
+{
+	struct vmdk_gt *gt;
+	int ret;
+
+	ret = vmdk_gt_add_group(sparse, index);
+	if (ret)
+		return ret;
+	gt = vmdk_gt_new(sparse, index);
+	if (IS_ERR(gt))
+		return PTR_ERR(gt);
+	vmdk_gt_insert(sparse, gt);
+	vmdk_count(sparse->chain, VMDK_STAT_GT_MISS, 1);
+	return 0;
 }
 
 /**
@@ -248,18 +400,11 @@ static void vmdk_gt_insert(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
  */
 int vmdk_gt_load(struct vmdk_sparse *sparse, u32 index)
 {
-	struct vmdk_gt *gt;
 	int ret = 0;
 
 	mutex_lock(&sparse->load_mutex);
-	if (!rcu_access_pointer(sparse->tables[index])) {
-		gt = vmdk_gt_read(sparse, index);
-		if (IS_ERR(gt))
-			ret = PTR_ERR(gt);
-		else
-			vmdk_gt_insert(sparse, gt);
-		vmdk_count(sparse->chain, VMDK_STAT_GT_MISS, 1);
-	}
+	if (!vmdk_gt_present(sparse, index))
+		ret = vmdk_gt_load_locked(sparse, index);
 	mutex_unlock(&sparse->load_mutex);
 	return ret;
 }
@@ -304,7 +449,7 @@ static bool vmdk_gt_evict(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
 		return false;
 	/* Its place is in the directory before it is gone from memory. */
 	smp_wmb();
-	RCU_INIT_POINTER(sparse->tables[gt->index], NULL);
+	RCU_INIT_POINTER(*vmdk_gt_slot(sparse, gt->index), NULL);
 	list_del(&gt->lru);
 	WRITE_ONCE(sparse->nr_tables, sparse->nr_tables - 1);
 	call_rcu(&gt->rcu, vmdk_gt_free_rcu);
@@ -320,10 +465,13 @@ void vmdk_gt_free_all(struct vmdk_sparse *sparse)
 	struct vmdk_gt *gt, *next;
 	unsigned long index;
 	void *marks;
+	u32 i;
 
 	list_for_each_entry_safe(gt, next, &sparse->lru, lru)
 		mempool_free(gt, gt->pool);
 	INIT_LIST_HEAD(&sparse->lru);
+	for (i = 0; i < sparse->nr_groups && sparse->groups; i++)
+		kfree(sparse->groups[i]);
 	xa_for_each(&sparse->mapped, index, marks)
 		kfree(marks);
 	xa_destroy(&sparse->mapped);
