@@ -4,6 +4,7 @@
  *
  *	vmdk_blk.c	request -> vmdk_io, worker, completion
  *	vmdk_extent.c	vmdk_io -> runs: which extent, what lies there
+ *	vmdk_link.c	  which link of a chain has a sector
  *	vmdk_sparse.c	extent with grain tables: mapping, zeroing, its unclean flag
  *	vmdk_directory.c  its header and directories: read and validated at attach
  *	vmdk_commit.c	  its tables back to disk, in crash-safe order
@@ -12,8 +13,8 @@
  *	vmdk_stream.c	compressed grain -> bytes in memory
  *	vmdk_file.c	run -> bytes of a struct file
  *
- * and beside it vmdk_ctl.c (the control device) and vmdk_sysfs.c.  Calls go
- * down this list only.
+ * and beside it vmdk_ctl.c (the control device), vmdk_sysfs.c, and vmdk_chain.c
+ * (a disk's links: opened, flushed, closed).  Calls go down this list only.
  *
  * Lock order, outermost first:
  *
@@ -196,6 +197,7 @@ void vmdk_file_submit(struct vmdk_run *run, bool write);
 /**
  * struct vmdk_io - a request for sectors of a chain
  * @chain: of the disk
+ * @below: read what the parents have
  * @op: REQ_OP_READ, _WRITE, _DISCARD or _WRITE_ZEROES
  * @unmap: for WRITE_ZEROES: space may be given back
  * @sector: first sector that is not on its way yet
@@ -215,6 +217,7 @@ struct vmdk_io {
 	struct vmdk_chain *chain;
 	enum req_op op;
 	bool unmap;
+	bool below;
 	bool run_used;
 	sector_t sector;
 	u32 left;
@@ -236,7 +239,8 @@ struct vmdk_io {
  *	-EAGAIN: map again, or -EINPROGRESS: @io waits for another writer of the
  *	grain and will be resumed
  * @zero: discard @nr sectors, or make them read as zeros, as @io says; stores
- *	how far it came; 0, or -EINPROGRESS as for @claim
+ *	how far it came; 0, or -EINPROGRESS as for @claim, or -ENODATA: they are
+ *	a hole that shows the parent, and have to be written
  * @detach: after the last commit, before @free: leave the image clean
  * @free: let go of everything but the file
  */
@@ -269,6 +273,38 @@ struct vmdk_extent {
 	struct vmdk_file *file;
 	u64 offset;
 	struct vmdk_sparse *sparse;
+};
+
+/**
+ * struct vmdk_link - a disk of its own, or what differs from the links behind it
+ * @extents: I  sorted by start, without gaps
+ * @nr_extents: I  those that are open
+ * @sectors: I  capacity
+ */
+struct vmdk_link {
+	struct vmdk_extent *extents;
+	u32 nr_extents;
+	u64 sectors;
+};
+
+/**
+ * struct vmdk_below - which link behind the top has what, as far as it is known
+ * @pages: R (lock)  struct vmdk_below_page, by number of the unit
+ * @lock: protects the following, and changes of @pages
+ * @lru: L  all pages, those that the shrinker looks at first at the front
+ * @nr_pages: A (lock)
+ * @unit_shift: I  logarithm of the sectors of a unit
+ * @shrinker: I
+ *
+ * What it remembers holds for good: only the top link is ever written to.
+ */
+struct vmdk_below {
+	struct xarray pages;
+	spinlock_t lock;		/* pages and their list */
+	struct list_head lru;
+	unsigned long nr_pages;
+	u32 unit_shift;
+	struct shrinker *shrinker;
 };
 
 /* A patch of the descriptor and its file. */
@@ -332,8 +368,8 @@ struct vmdk_cache {
 /**
  * struct vmdk_chain - the stack of links that a disk is made of
  * @name: I  of the disk, for messages
- * @extents: I  sorted by start, without gaps
- * @nr_extents: I
+ * @links: I  the child, which may be written to, first; then its parent...
+ * @nr_links: I
  * @sectors: I  capacity
  * @writable: I
  * @direct: I
@@ -363,12 +399,15 @@ struct vmdk_cache {
  * @gts: I  reserve of tables, for the same
  * @shrinker: I  gives tables back
  * @cache: of inflated grains
+ * @below: what the parents have
+ * @fills: I  struct vmdk_fill, so that a grain can be completed without memory
+ * @fill_pages: I  the same for what is read from the parent
  * @stats: A  per CPU, so that counting shares no cache line
  */
 struct vmdk_chain {
 	char name[DISK_NAME_LEN];
-	struct vmdk_extent *extents;
-	u32 nr_extents;
+	struct vmdk_link *links;
+	u32 nr_links;
 	u64 sectors;
 	bool writable;
 	bool direct;
@@ -398,8 +437,60 @@ struct vmdk_chain {
 	mempool_t gts;
 	struct shrinker *shrinker;
 	struct vmdk_cache cache;
+	struct vmdk_below below;
+	mempool_t fills;
+	mempool_t fill_pages;
 	struct vmdk_stats __percpu *stats;
 };
+
+/* What completes a grain is read in pieces of this. */
+#define VMDK_FILL_ORDER		4
+#define VMDK_FILL_SECTORS	((PAGE_SIZE << VMDK_FILL_ORDER) >> SECTOR_SHIFT)
+
+/**
+ * struct vmdk_fill - a read from the parent, to complete a grain
+ * @io: the read
+ * @bv: its memory
+ * @wake: @io is over, or has to be continued
+ * @over: which
+ */
+struct vmdk_fill {
+	struct vmdk_io io;
+	struct bio_vec bv;
+	struct completion wake;
+	bool over;
+};
+
+static inline bool vmdk_has_parent(const struct vmdk_chain *chain)
+{
+	return chain->nr_links > 1;
+}
+
+/* Each extent of link @link. */
+#define vmdk_for_each_extent(ext, link) \
+	for ((ext) = (link)->extents; \
+	     (ext) < (link)->extents + (link)->nr_extents; (ext)++)
+
+void vmdk_chain_submit(struct vmdk_io *io);
+void vmdk_chain_zero(struct vmdk_io *io);
+int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
+		     struct vmdk_extent *ext,
+		     const struct vmdk_extent_info *info, bool verified,
+		     struct vmdk_fault *fault);
+
+/* ------------------------------------------------------------ vmdk_link.c */
+
+struct vmdk_extent *vmdk_link_find(const struct vmdk_link *link,
+				   sector_t sector);
+int vmdk_link_check_access(const struct vmdk_extent *ext, bool write);
+int vmdk_below_map(struct vmdk_chain *chain, sector_t sector, u32 nr,
+		   struct vmdk_map *map, struct vmdk_extent **ext);
+int vmdk_below_cache_init(void);
+void vmdk_below_cache_exit(void);
+int vmdk_below_init(struct vmdk_chain *chain);
+void vmdk_below_exit(struct vmdk_chain *chain);
+
+/* ----------------------------------------------------------- vmdk_chain.c */
 
 struct vmdk_config;
 
@@ -407,10 +498,9 @@ struct vmdk_chain *vmdk_chain_open(const struct vmdk_config *config,
 				   const char *name,
 				   struct workqueue_struct *wq,
 				   struct vmdk_fault *fault, u32 *fault_extent);
+int vmdk_chain_begin(struct vmdk_chain *chain);
 int vmdk_chain_finish(struct vmdk_chain *chain);
 void vmdk_chain_free(struct vmdk_chain *chain);
-void vmdk_chain_submit(struct vmdk_io *io);
-void vmdk_chain_zero(struct vmdk_io *io);
 int vmdk_chain_flush(struct vmdk_chain *chain);
 u64 vmdk_chain_stat(const struct vmdk_chain *chain, enum vmdk_stat stat);
 
@@ -553,6 +643,7 @@ struct vmdk_layout {
  * @file: I
  * @base: I  byte in the file at which the extent begins
  * @kind: I  VMDK_KIND_SPARSE, VMDK_KIND_COWD or VMDK_KIND_SESPARSE
+ * @writable: I
  * @geo: I  what the header says
  * @layout: I
  * @sesparse: I  what the header of a seSparse extent says; else NULL
@@ -597,6 +688,7 @@ struct vmdk_sparse {
 	struct vmdk_file *file;
 	u64 base;
 	u32 kind;
+	bool writable;
 	struct vmdk_geometry geo;
 	struct vmdk_layout layout;
 	struct vmdk_sesparse_geometry *sesparse;

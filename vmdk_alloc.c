@@ -137,6 +137,12 @@ static void vmdk_pins_drain(struct vmdk_pins *pins)
 
 /* ---------------------------------------------------------- lists of grains */
 
+static u64 vmdk_freed_end(const struct vmdk_sparse *sparse,
+			  const struct vmdk_freed *freed)
+{
+	return freed->gte + ((u64)freed->count << sparse->geo.grain_shift);
+}
+
 /*
  * Remember that grains are free.  Without memory they are forgotten: a leak,
  * which check finds, and nothing worse.
@@ -149,8 +155,7 @@ static void vmdk_freed_add(struct vmdk_sparse *sparse, struct list_head *list,
 	lockdep_assert_held(&sparse->lock);
 	if (!list_empty(list)) {
 		last = list_last_entry(list, struct vmdk_freed, node);
-		if (last->gte + ((u64)last->count << sparse->geo.grain_shift) ==
-		    gte) {
+		if (vmdk_freed_end(sparse, last) == gte) {
 			last->count += count;
 			return;
 		}
@@ -292,16 +297,77 @@ static int vmdk_cmp_freed(void *priv, const struct list_head *a,
 	       list_entry(b, struct vmdk_freed, node)->gte;
 }
 
+/* Runs of the sorted pool that follow each other become one. */
+static void vmdk_merge_pool(struct vmdk_sparse *sparse)
+{
+	struct vmdk_freed *freed, *next;
+
+	list_for_each_entry_safe(freed, next, &sparse->pool, node) {
+		if (list_is_last(&freed->node, &sparse->pool) ||
+		    vmdk_freed_end(sparse, freed) != next->gte)
+			continue;
+		next->gte = freed->gte;
+		next->count += freed->count;
+		vmdk_pool_del(sparse, freed);
+	}
+}
+
+static bool vmdk_reads_zero(struct vmdk_sparse *sparse, void *buf, loff_t pos,
+			    loff_t end)
+{
+	end = min_t(loff_t, end, sparse->end << SECTOR_SHIFT);
+	return pos >= end ||
+	       (!vmdk_file_read(sparse->file, buf, end - pos, pos) &&
+		!memchr_inv(buf, 0, end - pos));
+}
+
+/*
+ * Grains smaller than a block of the file system give no space back until the
+ * rest of their block is zeros too; then it may go, whoever it belongs to.
+ */
+static void vmdk_punch_blocks(struct vmdk_sparse *sparse,
+			      const struct vmdk_freed *freed, void *buf,
+			      u32 block)
+{
+	loff_t start = (loff_t)freed->gte << SECTOR_SHIFT;
+	loff_t end = vmdk_freed_end(sparse, freed) << SECTOR_SHIFT;
+	loff_t low = round_down(start, (loff_t)block);
+	loff_t high = round_up(end, (loff_t)block);
+
+	if (!vmdk_reads_zero(sparse, buf, low, start))
+		low += block;
+	if (!vmdk_reads_zero(sparse, buf, end, high))
+		high -= block;
+	if (low < high)
+		vmdk_file_punch(sparse->file, low, high - low);
+}
+
+static void vmdk_punch_pool(struct vmdk_sparse *sparse)
+{
+	u32 block = vmdk_file_hole_size(sparse->file);
+	struct vmdk_freed *freed;
+	void *buf;
+
+	if (sparse->geo.grain_sectors << SECTOR_SHIFT >= block)
+		return;
+	buf = kvmalloc(block, GFP_NOIO);
+	if (!buf)
+		return;
+	list_for_each_entry(freed, &sparse->pool, node) {
+		vmdk_punch_blocks(sparse, freed, buf, block);
+		cond_resched();
+	}
+	kvfree(buf);
+}
+
 /* Free grains at the end of the used area are not needed in the file. */
 static void vmdk_lower_cursor(struct vmdk_sparse *sparse)
 {
 	struct vmdk_freed *last;
 
-	list_sort(NULL, &sparse->pool, vmdk_cmp_freed);
 	while (!list_empty(&sparse->pool)) {
 		last = list_last_entry(&sparse->pool, struct vmdk_freed, node);
-		if (last->gte + ((u64)last->count << sparse->geo.grain_shift) !=
-		    sparse->cursor)
+		if (vmdk_freed_end(sparse, last) != sparse->cursor)
 			break;
 		sparse->cursor = last->gte;
 		vmdk_pool_del(sparse, last);
@@ -322,6 +388,9 @@ int vmdk_alloc_trim(struct vmdk_sparse *sparse)
 {
 	int ret;
 
+	list_sort(NULL, &sparse->pool, vmdk_cmp_freed);
+	vmdk_merge_pool(sparse);
+	vmdk_punch_pool(sparse);
 	vmdk_lower_cursor(sparse);
 	ret = vmdk_alloc_save_cursor(sparse);
 	if (!ret)
@@ -601,10 +670,15 @@ int vmdk_alloc_wait(struct vmdk_sparse *sparse, u64 grain, struct vmdk_io *io)
 	return ret;
 }
 
-/* Free @count grains from @entry on; stops at one that is being filled. */
+/*
+ * Free @count grains from @entry on; stops at one that is being filled.  An
+ * absent entry would show the parent.
+ */
 static u32 vmdk_free_entries(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 			     u32 entry, u32 count)
 {
+	u32 empty = vmdk_has_parent(sparse->chain) ? VMDK_GTE_ZERO :
+						     VMDK_GTE_ABSENT;
 	u32 i;
 
 	lockdep_assert_held(&sparse->lock);
@@ -613,11 +687,11 @@ static u32 vmdk_free_entries(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 
 		if (gte >= VMDK_GTE_BAD)
 			break;
-		if (gte == VMDK_GTE_ABSENT)
+		if (gte == empty)
 			continue;
-		WRITE_ONCE(gt->entry[i], VMDK_GTE_ABSENT);
+		WRITE_ONCE(gt->entry[i], empty);
 		vmdk_gt_mark_dirty(sparse, gt, i);
-		if (gte == VMDK_GTE_ZERO)
+		if (gte <= VMDK_GTE_ZERO)
 			continue;
 		vmdk_freed_add(sparse, &sparse->freed, gte, 1);
 		vmdk_count(sparse->chain, VMDK_STAT_FREED, 1);
@@ -655,7 +729,8 @@ int vmdk_alloc_free(struct vmdk_sparse *sparse, u64 grain, u32 *nr)
 	for (;;) {
 		spin_lock_irq(&sparse->lock);
 		gt = vmdk_table_of(sparse, grain);
-		if (gt || !vmdk_table_sector(sparse, sparse->gd, index))
+		if (gt || (!vmdk_has_parent(sparse->chain) &&
+			   !vmdk_table_sector(sparse, sparse->gd, index)))
 			break;
 		spin_unlock_irq(&sparse->lock);
 		ret = vmdk_gt_load(sparse, index);
@@ -704,11 +779,11 @@ static void vmdk_reclaim_run(struct vmdk_sparse *sparse,
 /* Mark what is there now: only that has been waited for. */
 static bool vmdk_take_unpunched(struct vmdk_chain *chain)
 {
+	struct vmdk_extent *ext;
 	bool any = false;
-	u32 i;
 
-	for (i = 0; i < chain->nr_extents; i++) {
-		struct vmdk_sparse *sparse = chain->extents[i].sparse;
+	vmdk_for_each_extent(ext, &chain->links[0]) {
+		struct vmdk_sparse *sparse = ext->sparse;
 
 		if (!sparse)
 			continue;
@@ -723,10 +798,10 @@ static bool vmdk_take_unpunched(struct vmdk_chain *chain)
 static void vmdk_punch_drained(struct vmdk_chain *chain)
 {
 	struct vmdk_freed *freed, *next;
-	u32 i;
+	struct vmdk_extent *ext;
 
-	for (i = 0; i < chain->nr_extents; i++) {
-		struct vmdk_sparse *sparse = chain->extents[i].sparse;
+	vmdk_for_each_extent(ext, &chain->links[0]) {
+		struct vmdk_sparse *sparse = ext->sparse;
 
 		if (!sparse)
 			continue;

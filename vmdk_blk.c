@@ -232,6 +232,7 @@ static void vmdk_cmd_init(struct vmdk_cmd *cmd, struct vmdk_queue *queue,
 	io->chain = queue->disk->chain;
 	io->op = req_op(rq);
 	io->unmap = !(rq->cmd_flags & REQ_NOUNMAP);
+	io->below = false;
 	io->run_used = false;
 	io->sector = blk_rq_pos(rq);
 	io->left = blk_rq_sectors(rq);
@@ -704,10 +705,13 @@ static int __init vmdk_init(void)
 	ret = vmdk_gt_cache_init();
 	if (ret)
 		return ret;
+	ret = vmdk_below_cache_init();
+	if (ret)
+		goto err_gt_cache;
 	ret = -ENOMEM;
 	vmdk_wq = alloc_workqueue("vmdk-detach", WQ_UNBOUND, 0);
 	if (!vmdk_wq)
-		goto err_cache;
+		goto err_below_cache;
 	ret = vmdk_stream_init();
 	if (ret)
 		goto err_wq;
@@ -720,7 +724,9 @@ err_stream:
 	vmdk_stream_exit();
 err_wq:
 	destroy_workqueue(vmdk_wq);
-err_cache:
+err_below_cache:
+	vmdk_below_cache_exit();
+err_gt_cache:
 	vmdk_gt_cache_exit();
 	return ret;
 }
@@ -731,6 +737,7 @@ static void __exit vmdk_exit(void)
 	destroy_workqueue(vmdk_wq);
 	idr_destroy(&disks);
 	vmdk_stream_exit();
+	vmdk_below_cache_exit();
 	vmdk_gt_cache_exit();
 }
 

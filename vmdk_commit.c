@@ -235,15 +235,15 @@ static bool vmdk_gather_freed(struct vmdk_sparse *sparse)
 static int vmdk_gather(struct vmdk_chain *chain, bool *more)
 {
 	struct vmdk_batch *batch = chain->batch;
-	u32 i;
+	struct vmdk_extent *ext;
 
 	batch->nr = 0;
 	*more = false;
-	for (i = 0; i < chain->nr_extents; i++) {
-		struct vmdk_sparse *sparse = chain->extents[i].sparse;
+	vmdk_for_each_extent(ext, &chain->links[0]) {
+		struct vmdk_sparse *sparse = ext->sparse;
 		int ret;
 
-		if (!sparse || chain->extents[i].access != VMDK_ACCESS_RW)
+		if (!sparse || ext->access != VMDK_ACCESS_RW)
 			continue;
 		ret = vmdk_gather_tables(sparse, batch);
 		if (ret)
@@ -309,10 +309,9 @@ static int vmdk_write_records(struct vmdk_batch *batch, bool new_tables)
 
 static int vmdk_sync_all(struct vmdk_chain *chain)
 {
-	u32 i;
+	struct vmdk_extent *ext;
 
-	for (i = 0; i < chain->nr_extents; i++) {
-		struct vmdk_extent *ext = &chain->extents[i];
+	vmdk_for_each_extent(ext, &chain->links[0]) {
 		int ret = ext->file ? vmdk_file_sync(ext->file) : 0;
 
 		if (ret) {
@@ -358,15 +357,15 @@ static bool vmdk_end_freed(struct vmdk_sparse *sparse, bool written)
 static void vmdk_round_end(struct vmdk_chain *chain, bool written)
 {
 	struct vmdk_batch *batch = chain->batch;
+	struct vmdk_extent *ext;
 	bool reclaim = false;
 	u32 i;
 
 	for (i = 0; i < batch->nr; i++)
 		vmdk_record_end(&batch->record[i], written);
-	for (i = 0; i < chain->nr_extents; i++)
-		if (chain->extents[i].sparse)
-			reclaim |= vmdk_end_freed(chain->extents[i].sparse,
-						  written);
+	vmdk_for_each_extent(ext, &chain->links[0])
+		if (ext->sparse)
+			reclaim |= vmdk_end_freed(ext->sparse, written);
 	if (reclaim)
 		vmdk_reclaim_later(chain);
 	if (batch->nr && written)
@@ -394,14 +393,14 @@ static void vmdk_settle_tables(struct vmdk_batch *batch)
 
 static int vmdk_save_cursors(struct vmdk_chain *chain)
 {
+	struct vmdk_extent *ext;
 	int ret = 0;
-	u32 i;
 
-	for (i = 0; i < chain->nr_extents && !ret; i++) {
-		struct vmdk_extent *ext = &chain->extents[i];
-
+	vmdk_for_each_extent(ext, &chain->links[0]) {
 		if (ext->sparse && ext->access == VMDK_ACCESS_RW)
 			ret = vmdk_alloc_save_cursor(ext->sparse);
+		if (ret)
+			break;
 	}
 	return ret;
 }

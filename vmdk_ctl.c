@@ -14,7 +14,8 @@
 
 #define VMDK_FEATURES	(VMDK_FEATURE_SPARSE | VMDK_FEATURE_FLAT | \
 			 VMDK_FEATURE_STREAM | VMDK_FEATURE_COWD | \
-			 VMDK_FEATURE_SESPARSE | VMDK_FEATURE_DEVICE)
+			 VMDK_FEATURE_SESPARSE | VMDK_FEATURE_DEVICE | \
+			 VMDK_FEATURE_CHAIN)
 
 /* ---------------------------------------------------------------- checks */
 
@@ -50,10 +51,6 @@ static int vmdk_check_head(const struct vmdk_attach *attach,
 		return vmdk_refuse(fault, "number of links, extents or patches out of range");
 	if (!vmdk_is_type_name(attach->create_type))
 		return vmdk_refuse(fault, "create_type does not end, or is not printable");
-	if (attach->nr_links > 1) {
-		vmdk_refuse(fault, "chains of links are not supported yet");
-		return -EOPNOTSUPP;
-	}
 	return 0;
 }
 
@@ -88,10 +85,12 @@ static int vmdk_check_extent_info(const struct vmdk_extent_info *info,
 	}
 }
 
+/* @first: its first extent, of those that are left for it and for others. */
 static int vmdk_check_link(const struct vmdk_link_info *link,
-			   const struct vmdk_config *config,
+			   const struct vmdk_config *config, u32 first,
 			   struct vmdk_fault *fault, u32 *fault_extent)
 {
+	const struct vmdk_extent_info *infos = &config->extents[first];
 	u64 start = 0;
 	u32 i;
 	int ret;
@@ -99,15 +98,16 @@ static int vmdk_check_link(const struct vmdk_link_info *link,
 	if (link->flags ||
 	    memchr_inv(link->reserved, 0, sizeof(link->reserved)))
 		return vmdk_refuse(fault, "link: flags or reserved members are not zero");
-	if (link->nr_extents != config->attach.nr_extents)
+	if (!link->nr_extents ||
+	    link->nr_extents > config->attach.nr_extents - first)
 		return vmdk_refuse(fault, "link: number of extents does not match");
 	for (i = 0; i < link->nr_extents; i++) {
-		ret = vmdk_check_extent_info(&config->extents[i], start, fault);
+		ret = vmdk_check_extent_info(&infos[i], start, fault);
 		if (ret) {
-			*fault_extent = i;
+			*fault_extent = first + i;
 			return ret;
 		}
-		start += config->extents[i].sectors;
+		start += infos[i].sectors;
 		if (start > VMDK_CAPACITY_MAX)
 			return vmdk_refuse(fault, "link: capacity out of range");
 	}
@@ -130,14 +130,32 @@ static int vmdk_check_patch(const struct vmdk_patch *patch,
 	return 0;
 }
 
+static int vmdk_check_links(struct vmdk_config *config,
+			    struct vmdk_fault *fault)
+{
+	u32 first = 0;
+	u32 i;
+	int ret;
+
+	for (i = 0; i < config->attach.nr_links; i++) {
+		ret = vmdk_check_link(&config->links[i], config, first, fault,
+				      &config->attach.fault_extent);
+		if (ret)
+			return ret;
+		first += config->links[i].nr_extents;
+	}
+	if (first != config->attach.nr_extents)
+		return vmdk_refuse(fault, "link: number of extents does not match");
+	return 0;
+}
+
 static int vmdk_check_config(struct vmdk_config *config,
 			     struct vmdk_fault *fault)
 {
 	int ret;
 	u32 i;
 
-	ret = vmdk_check_link(&config->links[0], config, fault,
-			      &config->attach.fault_extent);
+	ret = vmdk_check_links(config, fault);
 	for (i = 0; i < config->attach.nr_patches && !ret; i++)
 		ret = vmdk_check_patch(&config->patches[i], fault);
 	return ret;

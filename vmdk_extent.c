@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Links and extents: which extent a sector lies in, what lies there, and the
- * loop that turns a request into runs, each one file I/O as long as can be.
+ * The loop that turns a request into runs, each one file I/O as long as can be;
+ * and grains that a child is about to have, completed from its parent.
  *
  * Extents without a structure of their own (flat, device, zero) are here too.
  */
@@ -9,9 +9,6 @@
 #include <linux/slab.h>
 
 #include "vmdk.h"
-
-#define VMDK_RUN_RESERVE	16
-#define VMDK_CACHE_DEFAULT	SZ_64M
 
 /* ------------------------------------------------- flat and zero extents */
 
@@ -73,22 +70,6 @@ static const struct vmdk_extent_ops vmdk_zero_ops = {
 };
 
 /* --------------------------------------------------------------- the loop */
-
-static struct vmdk_extent *vmdk_extent_find(struct vmdk_chain *chain,
-					    sector_t sector)
-{
-	u32 low = 0, high = chain->nr_extents;
-
-	while (high - low > 1) {
-		u32 mid = low + (high - low) / 2;
-
-		if (chain->extents[mid].start <= sector)
-			low = mid;
-		else
-			high = mid;
-	}
-	return &chain->extents[low];
-}
 
 static void vmdk_io_fail(struct vmdk_io *io, int error)
 {
@@ -223,15 +204,145 @@ static int vmdk_read_compressed(struct vmdk_io *io, struct vmdk_extent *ext,
 	return ret == -EAGAIN ? 0 : ret;
 }
 
+/* ------------------------------------------------- completing a grain */
+
+static void vmdk_fill_done(struct vmdk_io *io)
+{
+	struct vmdk_fill *fill = container_of(io, struct vmdk_fill, io);
+
+	fill->over = true;
+	complete(&fill->wake);
+}
+
+static void vmdk_fill_resume(struct vmdk_io *io)
+{
+	struct vmdk_fill *fill = container_of(io, struct vmdk_fill, io);
+
+	complete(&fill->wake);
+}
+
+static void vmdk_fill_refill(struct vmdk_io *io)
+{
+	struct vmdk_fill *fill = container_of(io, struct vmdk_fill, io);
+
+	iov_iter_bvec(&io->iter, ITER_DEST, &fill->bv, 1, fill->bv.bv_len);
+}
+
+static void vmdk_fill_init(struct vmdk_fill *fill, struct vmdk_chain *chain,
+			   struct page *page, u64 sector, u32 nr)
+{
+	struct vmdk_io *io = &fill->io;
+
+	bvec_set_page(&fill->bv, page, nr << SECTOR_SHIFT, 0);
+	init_completion(&fill->wake);
+	fill->over = false;
+	io->chain = chain;
+	io->op = REQ_OP_READ;
+	io->below = true;
+	io->run_used = false;
+	io->sector = sector;
+	io->left = nr;
+	io->iter.count = 0;
+	io->error = 0;
+	atomic_set(&io->refs, 1);
+	io->refill = vmdk_fill_refill;
+	io->resume = vmdk_fill_resume;
+	io->done = vmdk_fill_done;
+}
+
+/* Read what the parents have at @sector of the disk into @page. */
+static int vmdk_read_below(struct vmdk_chain *chain, struct page *page,
+			   u64 sector, u32 nr)
+{
+	struct vmdk_fill *fill = mempool_alloc(&chain->fills, GFP_NOIO);
+	int ret;
+
+	vmdk_fill_init(fill, chain, page, sector, nr);
+	do {
+		vmdk_chain_submit(&fill->io);
+		wait_for_completion(&fill->wake);
+	} while (!fill->over);
+	ret = fill->io.error;
+	mempool_free(fill, &chain->fills);
+	return ret;
+}
+
+/* Copy from the parents to @pos of @file, which reads as zeros there. */
+static int vmdk_copy_up(struct vmdk_chain *chain, struct vmdk_file *file,
+			u64 sector, u32 nr, loff_t pos)
+{
+	struct page *page = mempool_alloc(&chain->fill_pages, GFP_NOIO);
+	int ret = 0;
+
+	while (nr && !ret) {
+		u32 n = min_t(u32, nr, VMDK_FILL_SECTORS);
+		size_t bytes = n << SECTOR_SHIFT;
+
+		ret = vmdk_read_below(chain, page, sector, n);
+		if (!ret && memchr_inv(page_address(page), 0, bytes))
+			ret = vmdk_file_write(file, page_address(page), bytes,
+					      pos);
+		sector += n;
+		nr -= n;
+		pos += bytes;
+	}
+	mempool_free(page, &chain->fill_pages);
+	return ret;
+}
+
+/*
+ * Of the grains of a claim, sectors that the write does not cover are what the
+ * parents have there; unless the grain was zeroed before, and was theirs no more.
+ */
+static int vmdk_fill_claim(struct vmdk_io *io, struct vmdk_extent *ext,
+			   const struct vmdk_claim *claim)
+{
+	const u32 *entry = &claim->gt->entry[claim->first];
+	u32 grain = ext->sparse->geo.grain_sectors;
+	u64 sector = io->sector - ext->start;
+	u32 head = sector & (grain - 1);
+	u64 end = sector + claim->sectors;
+	u32 tail = min_t(u64, round_up(end, (u64)grain), ext->sectors) - end;
+	int ret = 0;
+
+	if (!vmdk_has_parent(io->chain))
+		return 0;
+	if (head && entry[0] != VMDK_GTE_BUSY_ZERO)
+		ret = vmdk_copy_up(io->chain, ext->file, io->sector - head,
+				   head, claim->pos -
+					 ((loff_t)head << SECTOR_SHIFT));
+	if (!ret && tail && entry[claim->count - 1] != VMDK_GTE_BUSY_ZERO)
+		ret = vmdk_copy_up(io->chain, ext->file,
+				   io->sector + claim->sectors, tail,
+				   claim->pos + ((loff_t)claim->sectors <<
+						 SECTOR_SHIFT));
+	return ret;
+}
+
+/* --------------------------------------------------------------- the pieces */
+
+static int vmdk_claim_hole(struct vmdk_io *io, struct vmdk_extent *ext, u32 nr,
+			   struct vmdk_claim *claim)
+{
+	int ret;
+
+	ret = ext->ops->claim(ext, io->sector - ext->start, nr, io, claim);
+	if (ret)
+		return ret;
+	ret = vmdk_fill_claim(io, ext, claim);
+	if (ret)
+		vmdk_alloc_unclaim(claim);
+	return ret;
+}
+
 static int vmdk_write_hole(struct vmdk_io *io, struct vmdk_extent *ext,
 			   u32 nr)
 {
-	u64 sector = io->sector - ext->start;
 	struct vmdk_claim claim = {};
 	struct vmdk_map map = {};
 	int ret;
 
-	ret = ext->ops->claim(ext, sector, nr, io, &claim);
+	ret = vmdk_claim_hole(io, ext, nr, &claim);
 	if (ret)
 		return ret == -EAGAIN ? 0 : ret;
 	map.state = VMDK_MAP_DATA;
@@ -241,77 +352,64 @@ static int vmdk_write_hole(struct vmdk_io *io, struct vmdk_extent *ext,
 	return 0;
 }
 
-static int vmdk_extent_check_access(const struct vmdk_extent *ext, bool write)
+/* The grains that it takes read as zeros, but for what the parents have. */
+static int vmdk_zero_hole(struct vmdk_io *io, struct vmdk_extent *ext, u32 *nr)
 {
-	if (ext->access == VMDK_ACCESS_NONE)
-		return -EIO;
-	if (write && ext->access != VMDK_ACCESS_RW)
-		return -EROFS;
+	struct vmdk_claim claim = {};
+	int ret;
+
+	ret = vmdk_claim_hole(io, ext, *nr, &claim);
+	*nr = 0;
+	if (ret)
+		return ret == -EAGAIN ? 0 : ret;
+	*nr = claim.sectors;
+	vmdk_alloc_publish(&claim);
 	return 0;
+}
+
+/* What lies at the next sectors of @io in the top link, and in which extent. */
+static int vmdk_map_top(struct vmdk_io *io, u32 nr, struct vmdk_map *map,
+			struct vmdk_extent **found)
+{
+	struct vmdk_extent *ext = vmdk_link_find(&io->chain->links[0],
+						 io->sector);
+	u64 sector = io->sector - ext->start;
+	int ret;
+
+	*found = ext;
+	ret = vmdk_link_check_access(ext, io->op == REQ_OP_WRITE);
+	if (ret)
+		return ret;
+	nr = min_t(u64, nr, ext->sectors - sector);
+	ret = ext->ops->map(ext, sector, nr, map);
+	map->sectors = min(nr, map->sectors);
+	return ret;
 }
 
 /* Start or finish the next piece of @io that one answer of map() covers. */
 static int vmdk_submit_piece(struct vmdk_io *io)
 {
-	struct vmdk_extent *ext = vmdk_extent_find(io->chain, io->sector);
 	bool write = io->op == REQ_OP_WRITE;
-	u64 sector = io->sector - ext->start;
-	struct vmdk_map map = {};
-	u32 nr;
-	int ret;
+	struct vmdk_map map = { .state = VMDK_MAP_HOLE };
+	struct vmdk_extent *ext;
+	int ret = 0;
 
-	ret = vmdk_extent_check_access(ext, write);
-	if (ret)
-		return ret;
 	if (!iov_iter_count(&io->iter))
 		io->refill(io);
-	nr = min_t(u64, iov_iter_count(&io->iter) >> SECTOR_SHIFT,
-		   ext->sectors - sector);
-	ret = ext->ops->map(ext, sector, nr, &map);
+	map.sectors = iov_iter_count(&io->iter) >> SECTOR_SHIFT;
+	if (!io->below)
+		ret = vmdk_map_top(io, map.sectors, &map, &ext);
+	if (!ret && map.state == VMDK_MAP_HOLE && !write)
+		ret = vmdk_below_map(io->chain, io->sector, map.sectors, &map,
+				     &ext);
 	if (ret)
 		return ret;
-	nr = min(nr, map.sectors);
 	if (map.state == VMDK_MAP_DATA)
-		return vmdk_run_data(io, nr, &map);
+		return vmdk_run_data(io, map.sectors, &map);
 	if (map.state == VMDK_MAP_COMPRESSED)
-		return vmdk_read_compressed(io, ext, nr, &map);
-	return write ? vmdk_write_hole(io, ext, nr) : vmdk_read_zeros(io, nr);
-}
-
-/* A new content id, durable before the first byte that makes it necessary. */
-static int vmdk_chain_patch(struct vmdk_chain *chain)
-{
-	int ret = 0;
-	u32 i;
-
-	for (i = 0; i < chain->nr_patches && !ret; i++) {
-		struct vmdk_chain_patch *p = &chain->patches[i];
-
-		ret = vmdk_file_write(p->file, p->patch.new, p->patch.length,
-				      p->patch.offset);
-	}
-	for (i = 0; i < chain->nr_patches && !ret; i++) {
-		ret = vmdk_file_sync(chain->patches[i].file);
-		if (ret)
-			vmdk_chain_fail(chain, ret);
-	}
-	return ret;
-}
-
-static int vmdk_chain_begin(struct vmdk_chain *chain)
-{
-	int ret = 0;
-
-	mutex_lock(&chain->begin_mutex);
-	if (!chain->begun) {
-		ret = vmdk_chain_patch(chain);
-		if (!ret) {
-			WRITE_ONCE(chain->cid, chain->new_cid);
-			WRITE_ONCE(chain->begun, true);
-		}
-	}
-	mutex_unlock(&chain->begin_mutex);
-	return ret;
+		return vmdk_read_compressed(io, ext, map.sectors, &map);
+	return write ? vmdk_write_hole(io, ext, map.sectors) :
+		       vmdk_read_zeros(io, map.sectors);
 }
 
 /*
@@ -373,17 +471,21 @@ void vmdk_chain_submit(struct vmdk_io *io)
 
 static int vmdk_zero_piece(struct vmdk_io *io)
 {
-	struct vmdk_extent *ext = vmdk_extent_find(io->chain, io->sector);
+	struct vmdk_extent *ext = vmdk_link_find(&io->chain->links[0],
+						 io->sector);
 	u64 sector = io->sector - ext->start;
 	u32 nr = min_t(u64, io->left, ext->sectors - sector);
 	int ret;
 
-	ret = vmdk_extent_check_access(ext, true);
-	if (!ret)
+	ret = vmdk_link_check_access(ext, true);
+	if (!ret) {
 		ret = ext->ops->zero(ext, sector, &nr, io);
-	else if (io->op == REQ_OP_DISCARD)
+		if (ret == -ENODATA)
+			ret = vmdk_zero_hole(io, ext, &nr);
+	} else if (io->op == REQ_OP_DISCARD) {
 		/* It is but advice, and others of its sectors may take it. */
 		ret = 0;
+	}
 	if (!ret)
 		vmdk_io_advance(io, nr);
 	return ret;
@@ -415,36 +517,7 @@ void vmdk_chain_zero(struct vmdk_io *io)
 	vmdk_io_put(io);
 }
 
-/**
- * vmdk_chain_flush - make durable all that was completed before the call
- * @chain: the chain
- *
- * Context: process context, NOIO.
- * Return: 0, or an error; after a failed sync always an error.
- */
-int vmdk_chain_flush(struct vmdk_chain *chain)
-{
-	if (!chain->writable)
-		return 0;
-	return vmdk_commit(chain);
-}
-
-/**
- * vmdk_chain_stat - a counter, summed over the CPUs
- * @chain: the chain
- * @stat: which
- */
-u64 vmdk_chain_stat(const struct vmdk_chain *chain, enum vmdk_stat stat)
-{
-	u64 sum = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		sum += per_cpu_ptr(chain->stats, cpu)->count[stat];
-	return sum;
-}
-
-/* --------------------------------------------------------- open and close */
+/* -------------------------------------------------------------------- open */
 
 static int vmdk_flat_open(struct vmdk_extent *ext,
 			  const struct vmdk_extent_info *info,
@@ -469,13 +542,13 @@ static int vmdk_flat_open(struct vmdk_extent *ext,
 }
 
 /* No sector of a device shows in two places when one of them is written to. */
-static int vmdk_check_windows(const struct vmdk_chain *chain,
+static int vmdk_check_windows(const struct vmdk_link *link,
 			      const struct vmdk_extent *ext,
 			      struct vmdk_fault *fault)
 {
 	const struct vmdk_extent *other;
 
-	for (other = chain->extents; other < ext; other++) {
+	for (other = link->extents; other < ext; other++) {
 		if (other->access != VMDK_ACCESS_RW &&
 		    ext->access != VMDK_ACCESS_RW)
 			continue;
@@ -519,16 +592,30 @@ static void vmdk_extent_set_discard(struct vmdk_chain *chain,
 	chain->discard_bytes = max(chain->discard_bytes, bytes);
 }
 
-static int vmdk_extent_open(struct vmdk_chain *chain, struct vmdk_extent *ext,
-			    const struct vmdk_extent_info *info, bool verified,
-			    struct vmdk_fault *fault)
+/**
+ * vmdk_extent_open - open an extent of a link
+ * @chain: that it belongs to
+ * @link: that it belongs to; a parent is never written to
+ * @ext: receives it
+ * @info: what userspace says of it
+ * @verified: userspace has checked an unclean image
+ * @fault: receives the reason of a refusal
+ *
+ * Context: process context, in the ioctl that attaches.
+ * Return: 0, or an error; @ext is to be closed either way.
+ */
+int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
+		     struct vmdk_extent *ext,
+		     const struct vmdk_extent_info *info, bool verified,
+		     struct vmdk_fault *fault)
 {
+	bool writable = chain->writable && link == chain->links;
 	int ret;
 
 	ext->start = info->start;
 	ext->sectors = info->sectors;
 	ext->access = info->access;
-	if (!chain->writable && ext->access == VMDK_ACCESS_RW)
+	if (!writable && ext->access == VMDK_ACCESS_RW)
 		ext->access = VMDK_ACCESS_RDONLY;
 	if (info->kind == VMDK_KIND_ZERO || ext->access == VMDK_ACCESS_NONE) {
 		ext->ops = &vmdk_zero_ops;
@@ -542,215 +629,8 @@ static int vmdk_extent_open(struct vmdk_chain *chain, struct vmdk_extent *ext,
 	else
 		ret = vmdk_sparse_open(chain, ext, info, verified, fault);
 	if (!ret && info->kind == VMDK_KIND_DEVICE)
-		ret = vmdk_check_windows(chain, ext, fault);
+		ret = vmdk_check_windows(link, ext, fault);
 	if (!ret && ext->access == VMDK_ACCESS_RW)
 		vmdk_extent_set_discard(chain, ext);
 	return ret;
-}
-
-static int vmdk_chain_open_extents(struct vmdk_chain *chain,
-				   const struct vmdk_config *config,
-				   struct vmdk_fault *fault, u32 *fault_extent)
-{
-	bool verified = config->attach.flags & VMDK_ATTACH_VERIFIED;
-	int ret = 0;
-	u32 i;
-
-	chain->extents = kvcalloc(config->attach.nr_extents,
-				  sizeof(*chain->extents), GFP_KERNEL);
-	if (!chain->extents)
-		return -ENOMEM;
-	for (i = 0; i < config->attach.nr_extents && !ret; i++) {
-		*fault_extent = i;
-		chain->nr_extents = i + 1;
-		ret = vmdk_extent_open(chain, &chain->extents[i],
-				       &config->extents[i], verified, fault);
-		cond_resched();
-	}
-	if (!ret)
-		*fault_extent = ~0U;
-	return ret;
-}
-
-/* The place in the file has to hold what userspace says that it holds. */
-static int vmdk_patch_open(struct vmdk_chain *chain,
-			   const struct vmdk_patch *patch,
-			   struct vmdk_fault *fault)
-{
-	struct vmdk_chain_patch *p = &chain->patches[chain->nr_patches];
-	u8 now[VMDK_PATCH_SIZE];
-	struct vmdk_file *vf;
-	int ret;
-
-	vf = vmdk_file_get(patch->fd, true, false, VMDK_ROLE_DESCRIPTOR, chain,
-			   fault);
-	if (IS_ERR(vf))
-		return PTR_ERR(vf);
-	p->file = vf;
-	p->patch = *patch;
-	chain->nr_patches++;
-	ret = vmdk_file_read(vf, now, patch->length, patch->offset);
-	if (ret)
-		return ret;
-	if (memcmp(now, patch->old, patch->length))
-		return vmdk_fault_set(fault, patch->offset,
-				      "descriptor: the content id changed meanwhile");
-	return 0;
-}
-
-static int vmdk_chain_open_patches(struct vmdk_chain *chain,
-				   const struct vmdk_config *config,
-				   struct vmdk_fault *fault)
-{
-	int ret = 0;
-	u32 i;
-
-	if (!chain->writable)
-		return 0;
-	for (i = 0; i < config->attach.nr_patches && !ret; i++)
-		ret = vmdk_patch_open(chain, &config->patches[i], fault);
-	return ret;
-}
-
-static int vmdk_chain_alloc(struct vmdk_chain *chain)
-{
-	int ret;
-
-	chain->stats = alloc_percpu(struct vmdk_stats);
-	if (!chain->stats)
-		return -ENOMEM;
-	ret = mempool_init_kmalloc_pool(&chain->runs, VMDK_RUN_RESERVE,
-					sizeof(struct vmdk_run));
-	if (!ret)
-		ret = vmdk_gt_pool_init(chain);
-	return ret ?: vmdk_pins_init(&chain->pins);
-}
-
-static void vmdk_chain_init(struct vmdk_chain *chain,
-			    const struct vmdk_config *config, const char *name,
-			    struct workqueue_struct *wq)
-{
-	strscpy(chain->name, name, sizeof(chain->name));
-	chain->sectors = config->links[0].sectors;
-	chain->writable = !(config->attach.flags & VMDK_ATTACH_READ_ONLY);
-	chain->direct = config->attach.flags & VMDK_ATTACH_DIRECT_IO;
-	chain->block_size = SECTOR_SIZE;
-	chain->cid = config->attach.cid;
-	chain->new_cid = config->attach.new_cid;
-	chain->parent_cid = config->attach.parent_cid;
-	chain->wq = wq;
-	mutex_init(&chain->begin_mutex);
-	mutex_init(&chain->commit_mutex);
-	mutex_init(&chain->reclaim_mutex);
-	vmdk_commit_init(chain);
-}
-
-/**
- * vmdk_chain_free - let go of everything, and leave the image as it is
- * @chain: without I/O
- *
- * Context: process context.
- */
-void vmdk_chain_free(struct vmdk_chain *chain)
-{
-	u32 i;
-
-	vmdk_commit_stop(chain);
-
-	vmdk_shrinker_free(chain);
-	vmdk_cache_exit(chain);
-	for (i = 0; i < chain->nr_extents; i++) {
-		struct vmdk_extent *ext = &chain->extents[i];
-
-		if (ext->ops && ext->ops->free)
-			ext->ops->free(ext);
-		vmdk_file_put(ext->file);
-	}
-	for (i = 0; i < chain->nr_patches; i++)
-		vmdk_file_put(chain->patches[i].file);
-	vmdk_batch_free(chain);
-	vmdk_pins_exit(&chain->pins);
-	vmdk_gt_pool_exit(chain);
-	mempool_exit(&chain->runs);
-	free_percpu(chain->stats);
-	kvfree(chain->extents);
-	kfree(chain);
-}
-
-/**
- * vmdk_chain_open - take all files of a disk and validate what is in them
- * @config: a checked ATTACH call
- * @name: of the disk
- * @wq: for background work
- * @fault: receives the reason of a refusal
- * @fault_extent: receives the extent that is at fault
- *
- * Context: process context, in the ioctl that attaches.
- * Return: the chain, or an ERR_PTR.
- */
-struct vmdk_chain *vmdk_chain_open(const struct vmdk_config *config,
-				   const char *name,
-				   struct workqueue_struct *wq,
-				   struct vmdk_fault *fault, u32 *fault_extent)
-{
-	struct vmdk_chain *chain = kzalloc(sizeof(*chain), GFP_KERNEL);
-	int ret;
-
-	if (!chain)
-		return ERR_PTR(-ENOMEM);
-	vmdk_chain_init(chain, config, name, wq);
-	ret = vmdk_chain_alloc(chain);
-	if (!ret)
-		ret = vmdk_chain_open_extents(chain, config, fault,
-					      fault_extent);
-	if (!ret)
-		ret = vmdk_chain_open_patches(chain, config, fault);
-	if (!ret && chain->writable && chain->grain_bytes)
-		ret = vmdk_batch_init(chain);
-	if (!ret && chain->grain_bytes)
-		ret = vmdk_shrinker_init(chain);
-	if (!ret && chain->grain_bytes)
-		ret = vmdk_cache_init(chain, config->attach.cache_size ?:
-					     VMDK_CACHE_DEFAULT);
-	if (ret) {
-		vmdk_chain_free(chain);
-		return ERR_PTR(ret);
-	}
-	return chain;
-}
-
-static int vmdk_chain_detach(struct vmdk_chain *chain)
-{
-	int ret = 0;
-	u32 i;
-
-	for (i = 0; i < chain->nr_extents && !ret; i++) {
-		struct vmdk_extent *ext = &chain->extents[i];
-
-		if (ext->ops->detach && ext->access == VMDK_ACCESS_RW)
-			ret = ext->ops->detach(ext);
-	}
-	return ret;
-}
-
-/**
- * vmdk_chain_finish - the last commit; then every extent is left clean
- * @chain: without I/O
- *
- * Context: process context, in a worker: what a signal or a limit of whoever
- * detaches could cut short must not be lost.
- * Return: 0, or an error: what was written since the last flush may be lost.
- */
-int vmdk_chain_finish(struct vmdk_chain *chain)
-{
-	int ret;
-
-	if (!chain->writable)
-		return 0;
-	ret = vmdk_commit(chain);
-	vmdk_commit_stop(chain);
-	if (ret)
-		return ret;
-	vmdk_reclaim(chain);
-	return vmdk_chain_detach(chain);
 }

@@ -483,12 +483,14 @@ static unsigned long vmdk_shrink_count(struct shrinker *shrinker,
 				       struct shrink_control *sc)
 {
 	struct vmdk_chain *chain = compat_shrinker_data(shrinker);
+	struct vmdk_extent *ext;
 	unsigned long nr = 0;
 	u32 i;
 
-	for (i = 0; i < chain->nr_extents; i++)
-		if (chain->extents[i].sparse)
-			nr += READ_ONCE(chain->extents[i].sparse->nr_tables);
+	for (i = 0; i < chain->nr_links; i++)
+		vmdk_for_each_extent(ext, &chain->links[i])
+			if (ext->sparse)
+				nr += READ_ONCE(ext->sparse->nr_tables);
 	return nr ?: SHRINK_EMPTY;
 }
 
@@ -518,13 +520,16 @@ static unsigned long vmdk_shrink_scan(struct shrinker *shrinker,
 				      struct shrink_control *sc)
 {
 	struct vmdk_chain *chain = compat_shrinker_data(shrinker);
+	struct vmdk_extent *ext;
 	unsigned long freed = 0;
 	u32 i;
 
-	for (i = 0; i < chain->nr_extents && freed < sc->nr_to_scan; i++)
-		if (chain->extents[i].sparse)
-			freed += vmdk_shrink_sparse(chain->extents[i].sparse,
-						    sc->nr_to_scan - freed);
+	for (i = 0; i < chain->nr_links; i++)
+		vmdk_for_each_extent(ext, &chain->links[i])
+			if (ext->sparse && freed < sc->nr_to_scan)
+				freed += vmdk_shrink_sparse(ext->sparse,
+							    sc->nr_to_scan -
+							    freed);
 	return freed;
 }
 

@@ -67,8 +67,7 @@ static int vmdk_map_entry(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 		    (sparse->layout.gt_entries - 1);
 	u32 gte = READ_ONCE(gt->entry[entry]);
 
-	if (vmdk_gte_is_data(gte) && sparse->chain->writable &&
-	    !sparse->stream) {
+	if (vmdk_gte_is_data(gte) && sparse->writable) {
 		map->pin = vmdk_pin(&sparse->chain->pins);
 		if (vmdk_gt_find(sparse, gt->index) != gt)
 			return -EAGAIN;
@@ -220,6 +219,8 @@ static int vmdk_zero_in_place(struct vmdk_extent *ext, u64 sector, u32 *nr,
 	if (ret)
 		return ret;
 	*nr = min(*nr, map.sectors);
+	if (map.state == VMDK_MAP_HOLE && vmdk_has_parent(ext->sparse->chain))
+		return -ENODATA;
 	if (map.state != VMDK_MAP_DATA)
 		return 0;
 	ret = -EIO;
@@ -232,8 +233,9 @@ static int vmdk_zero_in_place(struct vmdk_extent *ext, u64 sector, u32 *nr,
 }
 
 /*
- * Whole grains are freed, unless the caller wants them to stay allocated.  A
- * discard leaves parts of grains alone; a write of zeroes clears them in place.
+ * Whole grains are freed, unless the caller wants them to stay allocated, or the
+ * parent would show there: where its format has no entry for a grain of zeros.
+ * A discard leaves parts of grains alone; a write of zeroes clears them in place.
  */
 static int vmdk_sparse_zero(struct vmdk_extent *ext, u64 sector, u32 *nr,
 			    struct vmdk_io *io)
@@ -244,6 +246,8 @@ static int vmdk_sparse_zero(struct vmdk_extent *ext, u64 sector, u32 *nr,
 	u32 offset = sector & (geo->grain_sectors - 1);
 	u32 valid = vmdk_grain_valid(geo, grain);
 	bool discard = io->op == REQ_OP_DISCARD;
+	bool keep = vmdk_has_parent(sparse->chain) &&
+		    !(geo->flags & VMDK_FLAG_ZEROED);
 	int ret;
 
 	ret = vmdk_alloc_wait(sparse, grain, io);
@@ -254,8 +258,10 @@ static int vmdk_sparse_zero(struct vmdk_extent *ext, u64 sector, u32 *nr,
 		return discard ? 0 :
 		       vmdk_zero_in_place(ext, sector, nr, io->unmap);
 	}
-	if (!discard && !io->unmap)
-		return vmdk_zero_in_place(ext, sector, nr, false);
+	if (discard && keep)
+		return 0;
+	if (!discard && (keep || !io->unmap))
+		return vmdk_zero_in_place(ext, sector, nr, io->unmap);
 	ret = vmdk_sparse_mark_unclean(sparse);
 	if (ret)
 		return ret;
@@ -290,6 +296,7 @@ static void vmdk_sparse_init(struct vmdk_sparse *sparse,
 	sparse->base = ext->offset;
 	sparse->kind = info->kind;
 	sparse->length = info->length;
+	sparse->writable = ext->access == VMDK_ACCESS_RW;
 	mutex_init(&sparse->mark_mutex);
 	mutex_init(&sparse->load_mutex);
 	mutex_init(&sparse->extend_mutex);

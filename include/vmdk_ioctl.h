@@ -31,6 +31,7 @@
 #define VMDK_FEATURE_COWD	(1ULL << 3)	/* COWD extents (vmfsSparse) */
 #define VMDK_FEATURE_SESPARSE	(1ULL << 4)	/* seSparse extents, read-only */
 #define VMDK_FEATURE_DEVICE	(1ULL << 5)	/* windows of block devices */
+#define VMDK_FEATURE_CHAIN	(1ULL << 6)	/* more than one link */
 
 /* What an extent is: vmdk_extent_info.kind. */
 enum vmdk_kind {
