@@ -37,6 +37,7 @@
 #include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
@@ -75,6 +76,7 @@ enum vmdk_role {
  * @role: I
  * @writable: I
  * @direct: I  data goes around the page cache where its alignment allows
+ * @peek: I  what the page cache has of it may be copied from there
  * @dio_mask: I  what position and length must be aligned to for that, less one
  * @flags: A  VMDK_FILE_DIRTY: something was written since the last sync began
  * @sync_mutex: one sync at a time: whoever finds nothing dirty has waited for it
@@ -89,6 +91,7 @@ struct vmdk_file {
 	enum vmdk_role role;
 	bool writable;
 	bool direct;
+	bool peek;
 	unsigned int dio_mask;
 	unsigned long flags;
 	struct mutex sync_mutex;	/* one sync at a time */
@@ -193,6 +196,8 @@ struct vmdk_run {
 };
 
 void vmdk_file_submit(struct vmdk_run *run, bool write);
+size_t vmdk_file_peek(struct vmdk_file *vf, struct iov_iter *iter, size_t bytes,
+		      loff_t pos);
 
 /**
  * struct vmdk_io - a request for sectors of a chain
@@ -205,7 +210,8 @@ void vmdk_file_submit(struct vmdk_run *run, bool write);
  * @iter: their memory, or the next piece of it
  * @refs: A  runs on their way, and one for whoever submits
  * @error: A  the first error
- * @node: in a list of the owner, or of those who wait for a grain
+ * @node: in a list of those who wait for a grain, or for the disk's one worker
+ * @queued: of those who wait for the queue's worker
  * @wait_grain: L (sparse->lock)  the grain that it waits for
  * @refill: @iter is used up, and there is more: set it
  * @resume: continue after that wait; from any context
@@ -224,7 +230,10 @@ struct vmdk_io {
 	int error;
 	atomic_t refs;
 	struct iov_iter iter;
-	struct list_head node;
+	union {
+		struct list_head node;
+		struct llist_node queued;
+	};
 	u64 wait_grain;
 	void (*refill)(struct vmdk_io *io);
 	void (*resume)(struct vmdk_io *io);
@@ -234,7 +243,10 @@ struct vmdk_io {
 
 /**
  * struct vmdk_extent_ops - what makes a kind of extent
- * @map: what lies at @sector of the extent, for @nr sectors at most
+ * @map: what lies at @sector of the extent, for @nr sectors at most; with
+ *	@peek, -EAGAIN when that cannot be told without waiting: the caller is
+ *	under RCU, and gets no pin, because what was freed is not used again
+ *	before it has left
  * @claim: take absent grains for a write of @nr sectors at @sector; 0, or
  *	-EAGAIN: map again, or -EINPROGRESS: @io waits for another writer of the
  *	grain and will be resumed
@@ -245,7 +257,7 @@ struct vmdk_io {
  * @free: let go of everything but the file
  */
 struct vmdk_extent_ops {
-	int (*map)(struct vmdk_extent *ext, u64 sector, u32 nr,
+	int (*map)(struct vmdk_extent *ext, u64 sector, u32 nr, bool peek,
 		   struct vmdk_map *map);
 	int (*claim)(struct vmdk_extent *ext, u64 sector, u32 nr,
 		     struct vmdk_io *io, struct vmdk_claim *claim);
@@ -472,6 +484,7 @@ static inline bool vmdk_has_parent(const struct vmdk_chain *chain)
 	     (ext) < (link)->extents + (link)->nr_extents; (ext)++)
 
 void vmdk_chain_submit(struct vmdk_io *io);
+bool vmdk_chain_peek(struct vmdk_io *io);
 void vmdk_chain_zero(struct vmdk_io *io);
 int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
 		     struct vmdk_extent *ext,
@@ -484,7 +497,7 @@ struct vmdk_extent *vmdk_link_find(const struct vmdk_link *link,
 				   sector_t sector);
 int vmdk_link_check_access(const struct vmdk_extent *ext, bool write);
 int vmdk_below_map(struct vmdk_chain *chain, sector_t sector, u32 nr,
-		   struct vmdk_map *map, struct vmdk_extent **ext);
+		   bool peek, struct vmdk_map *map, struct vmdk_extent **ext);
 int vmdk_below_cache_init(void);
 void vmdk_below_cache_exit(void);
 int vmdk_below_init(struct vmdk_chain *chain);
@@ -830,6 +843,7 @@ struct vmdk_stream *vmdk_stream_open(struct vmdk_chain *chain,
 				     const struct vmdk_geometry *geo);
 void vmdk_stream_free(struct vmdk_stream *stream);
 int vmdk_stream_read(struct vmdk_io *io, const struct vmdk_map *map, u32 nr);
+int vmdk_stream_peek(struct vmdk_io *io, const struct vmdk_map *map, u32 nr);
 u64 vmdk_stream_ahead_window(struct vmdk_stream *stream, u64 grain, u32 *count);
 void vmdk_stream_ahead(const struct vmdk_map *map);
 

@@ -121,7 +121,10 @@ struct percpu_ref *vmdk_pin(struct vmdk_pins *pins)
 	return ref;
 }
 
-/* Wait for all I/O that may have seen what was freed before the call. */
+/*
+ * Wait for all I/O that may have seen what was freed before the call.  To kill a
+ * reference takes a grace period, so those who peek under RCU have left, too.
+ */
 static void vmdk_pins_drain(struct vmdk_pins *pins)
 {
 	u32 old = pins->current_gen;

@@ -3,9 +3,9 @@
  * Block driver for VMware disks: the module, the life of a disk, and the way of
  * a request from ->queue_rq to its completion.
  *
- * A disk exists from attach to detach and at no other time.  ->queue_rq hands
- * every request to a worker, because what follows may wait for the backing file
- * system: vmdk_queue_rq() -> vmdk_queue_workfn() -> vmdk_chain_submit() -> ...
+ * A disk exists from attach to detach and at no other time.  ->queue_rq serves a
+ * small read that needs no I/O at once.  Everything else it hands to a worker,
+ * because what follows may wait for the backing file system: vmdk_queue_rq() -> vmdk_queue_workfn() -> vmdk_chain_submit() -> ...
  * -> vmdk_io_done() -> vmdk_complete_rq().  Reads and writes have a worker per
  * hardware queue; flushes, discards and writes of zeroes have one per disk,
  * which serves all flushes that wait with one commit.
@@ -27,18 +27,18 @@
 #define VMDK_MAX_ZERO_SECTORS	round_down(UINT_MAX >> SECTOR_SHIFT, VMDK_GRAIN_MAX)
 /* More than this would make the default readahead absurd. */
 #define VMDK_MAX_IO_OPT		SZ_1M
+/* Larger reads keep the submitter longer than the hand-over to a worker would. */
+#define VMDK_MAX_PEEK		SZ_32K
 
 /**
  * struct vmdk_queue - a hardware queue's requests that wait for its worker
  * @disk: I
- * @lock: protects @list
- * @list: L
+ * @list: A  the last one first
  * @work: serves them
  */
 struct vmdk_queue {
 	struct vmdk_disk *disk;
-	spinlock_t lock;		/* protects list */
-	struct list_head list;
+	struct llist_head list;
 	struct work_struct work;
 };
 
@@ -81,10 +81,8 @@ static void vmdk_io_queue(struct vmdk_io *io)
 	unsigned long flags;
 
 	if (vmdk_is_data(io)) {
-		spin_lock_irqsave(&queue->lock, flags);
-		list_add_tail(&io->node, &queue->list);
-		spin_unlock_irqrestore(&queue->lock, flags);
-		queue_work(disk->wq, &queue->work);
+		if (llist_add(&io->queued, &queue->list))
+			queue_work(disk->wq, &queue->work);
 	} else {
 		spin_lock_irqsave(&disk->meta_lock, flags);
 		list_add_tail(&io->node, &disk->meta);
@@ -168,13 +166,10 @@ static void vmdk_queue_workfn(struct work_struct *work)
 	struct vmdk_queue *queue = container_of(work, struct vmdk_queue, work);
 	unsigned int noio = vmdk_enter_io();
 	struct vmdk_io *io, *next;
-	LIST_HEAD(list);
+	struct llist_node *list;
 
-	spin_lock_irq(&queue->lock);
-	list_splice_init(&queue->list, &list);
-	spin_unlock_irq(&queue->lock);
-	list_for_each_entry_safe(io, next, &list, node) {
-		list_del_init(&io->node);
+	list = llist_reverse_order(llist_del_all(&queue->list));
+	llist_for_each_entry_safe(io, next, list, queued) {
 		vmdk_chain_submit(io);
 		cond_resched();
 	}
@@ -266,7 +261,11 @@ static blk_status_t vmdk_queue_rq(struct blk_mq_hw_ctx *hctx,
 		return BLK_STS_NOTSUPP;
 	}
 	vmdk_cmd_init(cmd, queue, rq);
-	vmdk_io_queue(&cmd->io);
+	if (req_op(rq) == REQ_OP_READ && blk_rq_bytes(rq) <= VMDK_MAX_PEEK &&
+	    rq->bio == rq->biotail && vmdk_chain_peek(&cmd->io))
+		blk_mq_end_request(rq, BLK_STS_OK);
+	else
+		vmdk_io_queue(&cmd->io);
 	return BLK_STS_OK;
 }
 
@@ -279,8 +278,7 @@ static int vmdk_init_hctx(struct blk_mq_hw_ctx *hctx, void *data,
 	if (!queue)
 		return -ENOMEM;
 	queue->disk = data;
-	spin_lock_init(&queue->lock);
-	INIT_LIST_HEAD(&queue->list);
+	init_llist_head(&queue->list);
 	INIT_WORK(&queue->work, vmdk_queue_workfn);
 	hctx->driver_data = queue;
 	return 0;

@@ -13,7 +13,7 @@
 /* ------------------------------------------------- flat and zero extents */
 
 static int vmdk_flat_map(struct vmdk_extent *ext, u64 sector, u32 nr,
-			 struct vmdk_map *map)
+			 bool peek, struct vmdk_map *map)
 {
 	map->state = VMDK_MAP_DATA;
 	map->sectors = nr;
@@ -43,7 +43,7 @@ static const struct vmdk_extent_ops vmdk_flat_ops = {
 };
 
 static int vmdk_zero_map(struct vmdk_extent *ext, u64 sector, u32 nr,
-			 struct vmdk_map *map)
+			 bool peek, struct vmdk_map *map)
 {
 	map->state = VMDK_MAP_ZERO;
 	map->sectors = nr;
@@ -185,7 +185,7 @@ static void vmdk_read_ahead(struct vmdk_extent *ext,
 		struct vmdk_map map = {};
 
 		if (sector >= ext->sectors ||
-		    ext->ops->map(ext, sector, grain_sectors, &map))
+		    ext->ops->map(ext, sector, grain_sectors, false, &map))
 			return;
 		if (map.state == VMDK_MAP_COMPRESSED)
 			vmdk_stream_ahead(&map);
@@ -368,8 +368,8 @@ static int vmdk_zero_hole(struct vmdk_io *io, struct vmdk_extent *ext, u32 *nr)
 }
 
 /* What lies at the next sectors of @io in the top link, and in which extent. */
-static int vmdk_map_top(struct vmdk_io *io, u32 nr, struct vmdk_map *map,
-			struct vmdk_extent **found)
+static int vmdk_map_top(struct vmdk_io *io, u32 nr, bool peek,
+			struct vmdk_map *map, struct vmdk_extent **found)
 {
 	struct vmdk_extent *ext = vmdk_link_find(&io->chain->links[0],
 						 io->sector);
@@ -381,8 +381,29 @@ static int vmdk_map_top(struct vmdk_io *io, u32 nr, struct vmdk_map *map,
 	if (ret)
 		return ret;
 	nr = min_t(u64, nr, ext->sectors - sector);
-	ret = ext->ops->map(ext, sector, nr, map);
+	ret = ext->ops->map(ext, sector, nr, peek, map);
 	map->sectors = min(nr, map->sectors);
+	return ret;
+}
+
+/*
+ * What lies at the next sectors of @io: for a write, in the top link; for a read,
+ * where the top link has a hole, in those below.
+ */
+static int vmdk_map_piece(struct vmdk_io *io, bool peek, struct vmdk_map *map,
+			  struct vmdk_extent **ext)
+{
+	int ret = 0;
+
+	if (!iov_iter_count(&io->iter))
+		io->refill(io);
+	map->state = VMDK_MAP_HOLE;
+	map->sectors = iov_iter_count(&io->iter) >> SECTOR_SHIFT;
+	if (!io->below)
+		ret = vmdk_map_top(io, map->sectors, peek, map, ext);
+	if (!ret && map->state == VMDK_MAP_HOLE && io->op != REQ_OP_WRITE)
+		ret = vmdk_below_map(io->chain, io->sector, map->sectors, peek,
+				     map, ext);
 	return ret;
 }
 
@@ -390,18 +411,11 @@ static int vmdk_map_top(struct vmdk_io *io, u32 nr, struct vmdk_map *map,
 static int vmdk_submit_piece(struct vmdk_io *io)
 {
 	bool write = io->op == REQ_OP_WRITE;
-	struct vmdk_map map = { .state = VMDK_MAP_HOLE };
+	struct vmdk_map map = {};
 	struct vmdk_extent *ext;
-	int ret = 0;
+	int ret;
 
-	if (!iov_iter_count(&io->iter))
-		io->refill(io);
-	map.sectors = iov_iter_count(&io->iter) >> SECTOR_SHIFT;
-	if (!io->below)
-		ret = vmdk_map_top(io, map.sectors, &map, &ext);
-	if (!ret && map.state == VMDK_MAP_HOLE && !write)
-		ret = vmdk_below_map(io->chain, io->sector, map.sectors, &map,
-				     &ext);
+	ret = vmdk_map_piece(io, false, &map, &ext);
 	if (ret)
 		return ret;
 	if (map.state == VMDK_MAP_DATA)
@@ -467,6 +481,52 @@ void vmdk_chain_submit(struct vmdk_io *io)
 	if (ret)
 		vmdk_io_fail(io, ret);
 	vmdk_io_put(io);
+}
+
+/* Copy the next piece of @io, if it is in memory. */
+static int vmdk_peek_piece(struct vmdk_io *io)
+{
+	struct vmdk_map map = {};
+	struct vmdk_extent *ext;
+	size_t bytes, done;
+	int ret;
+
+	ret = vmdk_map_piece(io, true, &map, &ext);
+	if (ret)
+		return ret;
+	if (map.state == VMDK_MAP_ZERO)
+		return vmdk_read_zeros(io, map.sectors);
+	if (map.state == VMDK_MAP_COMPRESSED) {
+		ret = vmdk_stream_peek(io, &map, map.sectors);
+		if (!ret)
+			vmdk_io_advance(io, map.sectors);
+		return ret;
+	}
+	bytes = (size_t)map.sectors << SECTOR_SHIFT;
+	done = vmdk_file_peek(map.file, &io->iter, bytes, map.pos);
+	vmdk_io_advance(io, done >> SECTOR_SHIFT);
+	return done == bytes ? 0 : -EAGAIN;
+}
+
+/**
+ * vmdk_chain_peek - serve a read as far as that needs no waiting
+ * @io: as for vmdk_chain_submit()
+ *
+ * Holes, and what lies in the page cache or among the inflated grains.
+ *
+ * Context: ->queue_rq: sleeps nowhere, takes no lock that a sleeper holds.
+ * Return: true when all of it is served; else vmdk_chain_submit() is for the
+ * rest, and for any error.
+ */
+bool vmdk_chain_peek(struct vmdk_io *io)
+{
+	int ret = 0;
+
+	rcu_read_lock();
+	while (io->left && !ret)
+		ret = vmdk_peek_piece(io);
+	rcu_read_unlock();
+	return !ret;
 }
 
 static int vmdk_zero_piece(struct vmdk_io *io)

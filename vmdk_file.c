@@ -12,8 +12,11 @@
 #include <linux/falloc.h>
 #include <linux/file.h>
 #include <linux/hashtable.h>
+#include <linux/magic.h>
+#include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
+#include <linux/swap.h>
 
 #include "vmdk.h"
 
@@ -194,6 +197,16 @@ static int vmdk_file_reopen(struct vmdk_file *vf)
 	return 0;
 }
 
+/*
+ * Where a read that may not wait is the page cache's business alone; a network
+ * file system, say, asks its server first.
+ */
+static bool vmdk_file_may_peek(const struct file *file)
+{
+	return (file->f_mode & FMODE_NOWAIT) ||
+	       file_inode(file)->i_sb->s_magic == TMPFS_MAGIC;
+}
+
 /**
  * vmdk_file_get - take a file for a disk
  * @fd: of the calling process
@@ -238,6 +251,8 @@ struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
 		goto err_theirs;
 	if (direct)
 		ret = vmdk_file_set_direct(vf, fault);
+	else
+		vf->peek = vmdk_file_may_peek(vf->file);
 	if (!ret)
 		ret = vmdk_file_claim(vf, fault);
 	if (ret)
@@ -482,6 +497,56 @@ int vmdk_file_sync(struct vmdk_file *vf)
 	ret = vf->sync_error;
 	mutex_unlock(&vf->sync_mutex);
 	return ret;
+}
+
+/* A page that readahead has marked is for a read that goes on with it. */
+static bool vmdk_folio_fit(struct folio *folio)
+{
+	return folio_test_uptodate(folio) && !folio_test_readahead(folio) &&
+	       !folio_test_hwpoison(folio) &&
+	       !folio_test_has_hwpoisoned(folio);
+}
+
+/**
+ * vmdk_file_peek - copy what the page cache has
+ * @vf: the file
+ * @iter: receives the bytes, and is advanced
+ * @bytes: how many at most
+ * @pos: byte in the file
+ *
+ * Takes no lock, allocates nothing, starts no I/O, and does not call the file
+ * system: so it can wait for nothing, wherever it is called from.
+ *
+ * Context: any process context, also under RCU.
+ * Return: how many bytes were copied.
+ */
+size_t vmdk_file_peek(struct vmdk_file *vf, struct iov_iter *iter, size_t bytes,
+		      loff_t pos)
+{
+	struct address_space *mapping = vf->file->f_mapping;
+	size_t done = 0, n = 1;
+
+	while (vf->peek && done < bytes && n) {
+		struct folio *folio;
+
+		folio = compat_filemap_get_folio(mapping, pos >> PAGE_SHIFT);
+		if (!folio)
+			break;
+		n = min(bytes - done, folio_size(folio) -
+				      offset_in_folio(folio, pos));
+		/* The size is looked at after the page, as any read does. */
+		if (vmdk_folio_fit(folio) && pos + n <= vmdk_file_size(vf))
+			n = copy_folio_to_iter(folio,
+					       offset_in_folio(folio, pos), n,
+					       iter);
+		else
+			n = 0;
+		folio_mark_accessed(folio);
+		folio_put(folio);
+		done += n;
+		pos += n;
+	}
+	return done;
 }
 
 /* The last of submitter and file system hands the run over. */

@@ -81,7 +81,8 @@ int vmdk_link_check_access(const struct vmdk_extent *ext, bool write)
 
 /* What link @link has at @sector; behind its end it has nothing. */
 static int vmdk_link_map(const struct vmdk_link *link, u64 sector, u32 nr,
-			 struct vmdk_map *map, struct vmdk_extent **found)
+			 bool peek, struct vmdk_map *map,
+			 struct vmdk_extent **found)
 {
 	struct vmdk_extent *ext;
 	int ret;
@@ -95,21 +96,22 @@ static int vmdk_link_map(const struct vmdk_link *link, u64 sector, u32 nr,
 		return ret;
 	*found = ext;
 	nr = min_t(u64, nr, ext->start + ext->sectors - sector);
-	ret = ext->ops->map(ext, sector - ext->start, nr, map);
+	ret = ext->ops->map(ext, sector - ext->start, nr, peek, map);
 	map->sectors = min(nr, map->sectors);
 	return ret;
 }
 
 /* Ask link by link from @first on; what none of them has is zeros. */
 static int vmdk_below_walk(struct vmdk_chain *chain, u32 first, u64 sector,
-			   u32 nr, struct vmdk_map *map,
+			   u32 nr, bool peek, struct vmdk_map *map,
 			   struct vmdk_extent **ext)
 {
 	u32 i;
 	int ret;
 
 	for (i = first; i < chain->nr_links; i++) {
-		ret = vmdk_link_map(&chain->links[i], sector, nr, map, ext);
+		ret = vmdk_link_map(&chain->links[i], sector, nr, peek, map,
+				    ext);
 		if (ret || map->state != VMDK_MAP_HOLE)
 			return ret;
 		nr = map->sectors;
@@ -132,7 +134,7 @@ static int vmdk_link_covers(const struct vmdk_link *link, u64 sector, u32 nr,
 	*some = false;
 	*all = true;
 	for (; nr; nr -= map.sectors, sector += map.sectors) {
-		ret = vmdk_link_map(link, sector, nr, &map, &ext);
+		ret = vmdk_link_map(link, sector, nr, false, &map, &ext);
 		if (ret)
 			return ret;
 		if (map.state == VMDK_MAP_HOLE)
@@ -243,6 +245,17 @@ static void vmdk_below_remember(struct vmdk_below *below, u64 unit, u8 answer)
 	rcu_read_unlock();
 }
 
+static u8 vmdk_below_learn(struct vmdk_chain *chain, u64 sector)
+{
+	u64 unit = sector >> chain->below.unit_shift;
+	u8 answer;
+
+	if (vmdk_below_ask(chain, unit, &answer))
+		return VMDK_BELOW_MIXED;
+	vmdk_below_remember(&chain->below, unit, answer);
+	return answer;
+}
+
 /* --------------------------------------------------------------------- map */
 
 /*
@@ -278,17 +291,18 @@ static u8 vmdk_below_recall(struct vmdk_below *below, u64 sector, u32 *nr)
  * @chain: the chain
  * @sector: of the disk
  * @nr: sectors that are asked for
+ * @peek: only what can be told without waiting
  * @map: receives the answer, which is no hole; its @sectors are @nr at most
  * @ext: receives the extent that it is about, for COMPRESSED
  *
- * Context: process context, NOIO.
- * Return: 0 or an error.
+ * Context: process context, NOIO; with @peek, under RCU.
+ * Return: 0; with @peek, -EAGAIN; or an error.
  */
 int vmdk_below_map(struct vmdk_chain *chain, sector_t sector, u32 nr,
-		   struct vmdk_map *map, struct vmdk_extent **ext)
+		   bool peek, struct vmdk_map *map, struct vmdk_extent **ext)
 {
+	u32 first;
 	u8 answer;
-	int ret;
 
 	if (!vmdk_has_parent(chain)) {
 		map->state = VMDK_MAP_ZERO;
@@ -296,21 +310,16 @@ int vmdk_below_map(struct vmdk_chain *chain, sector_t sector, u32 nr,
 		return 0;
 	}
 	answer = vmdk_below_recall(&chain->below, sector, &nr);
-	if (answer == VMDK_BELOW_UNKNOWN) {
-		u64 unit = sector >> chain->below.unit_shift;
-
-		ret = vmdk_below_ask(chain, unit, &answer);
-		if (ret)
-			answer = VMDK_BELOW_MIXED;
-		else
-			vmdk_below_remember(&chain->below, unit, answer);
-	}
+	if (answer == VMDK_BELOW_UNKNOWN && peek)
+		return -EAGAIN;
+	if (answer == VMDK_BELOW_UNKNOWN)
+		answer = vmdk_below_learn(chain, sector);
+	first = answer;
 	if (answer == VMDK_BELOW_MIXED)
-		return vmdk_below_walk(chain, 1, sector, nr, map, ext);
-	if (answer == VMDK_BELOW_NOTHING)
-		return vmdk_below_walk(chain, chain->nr_links, sector, nr, map,
-				       ext);
-	return vmdk_below_walk(chain, answer, sector, nr, map, ext);
+		first = 1;
+	else if (answer == VMDK_BELOW_NOTHING)
+		first = chain->nr_links;
+	return vmdk_below_walk(chain, first, sector, nr, peek, map, ext);
 }
 
 /* --------------------------------------------------------- set-up, shrinker */

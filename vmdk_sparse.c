@@ -59,7 +59,7 @@ static void vmdk_map_compressed(struct vmdk_sparse *sparse, u64 sector, u32 gte,
  * was given back meanwhile, and shows nothing any more.
  */
 static int vmdk_map_entry(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
-			  u64 sector, u32 nr, struct vmdk_map *map)
+			  u64 sector, u32 nr, bool peek, struct vmdk_map *map)
 {
 	const struct vmdk_geometry *geo = &sparse->geo;
 	u32 offset = sector & (geo->grain_sectors - 1);
@@ -67,7 +67,7 @@ static int vmdk_map_entry(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 		    (sparse->layout.gt_entries - 1);
 	u32 gte = READ_ONCE(gt->entry[entry]);
 
-	if (vmdk_gte_is_data(gte) && sparse->writable) {
+	if (vmdk_gte_is_data(gte) && sparse->writable && !peek) {
 		map->pin = vmdk_pin(&sparse->chain->pins);
 		if (vmdk_gt_find(sparse, gt->index) != gt)
 			return -EAGAIN;
@@ -92,9 +92,9 @@ static int vmdk_map_entry(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 
 /* A pin is for data only. */
 static int vmdk_map_pinned(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
-			   u64 sector, u32 nr, struct vmdk_map *map)
+			   u64 sector, u32 nr, bool peek, struct vmdk_map *map)
 {
-	int ret = vmdk_map_entry(sparse, gt, sector, nr, map);
+	int ret = vmdk_map_entry(sparse, gt, sector, nr, peek, map);
 
 	if (map->pin && (ret || map->state != VMDK_MAP_DATA)) {
 		percpu_ref_put(map->pin);
@@ -114,7 +114,7 @@ static void vmdk_map_no_table(const struct vmdk_sparse *sparse, u64 sector,
 }
 
 static int vmdk_sparse_map(struct vmdk_extent *ext, u64 sector, u32 nr,
-			   struct vmdk_map *map)
+			   bool peek, struct vmdk_map *map)
 {
 	struct vmdk_sparse *sparse = ext->sparse;
 	u32 index = sector >> (sparse->geo.grain_shift +
@@ -128,7 +128,8 @@ static int vmdk_sparse_map(struct vmdk_extent *ext, u64 sector, u32 nr,
 		if (gt) {
 			if (!READ_ONCE(gt->used))
 				WRITE_ONCE(gt->used, true);
-			ret = vmdk_map_pinned(sparse, gt, sector, nr, map);
+			ret = vmdk_map_pinned(sparse, gt, sector, nr, peek,
+					      map);
 			rcu_read_unlock();
 			if (ret == -EAGAIN)
 				continue;
@@ -142,7 +143,7 @@ static int vmdk_sparse_map(struct vmdk_extent *ext, u64 sector, u32 nr,
 			vmdk_map_no_table(sparse, sector, map);
 			return 0;
 		}
-		ret = vmdk_gt_load(sparse, index);
+		ret = peek ? -EAGAIN : vmdk_gt_load(sparse, index);
 		if (ret)
 			return ret;
 	}
@@ -215,7 +216,7 @@ static int vmdk_zero_in_place(struct vmdk_extent *ext, u64 sector, u32 *nr,
 	struct vmdk_map map = {};
 	int ret;
 
-	ret = vmdk_sparse_map(ext, sector, *nr, &map);
+	ret = vmdk_sparse_map(ext, sector, *nr, false, &map);
 	if (ret)
 		return ret;
 	*nr = min(*nr, map.sectors);

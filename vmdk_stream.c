@@ -608,6 +608,38 @@ int vmdk_stream_read(struct vmdk_io *io, const struct vmdk_map *map, u32 nr)
 	return ret;
 }
 
+/**
+ * vmdk_stream_peek - read from a compressed grain that is inflated already
+ * @io: the read; its memory is filled and advanced
+ * @map: COMPRESSED
+ * @nr: sectors, within the grain
+ *
+ * Context: any process context, also under RCU.
+ * Return: 0, or -EAGAIN: it is not there.
+ */
+int vmdk_stream_peek(struct vmdk_io *io, const struct vmdk_map *map, u32 nr)
+{
+	struct vmdk_cache *cache = &map->stream->chain->cache;
+	struct vmdk_decoded *decoded;
+	int ret;
+
+	spin_lock(&cache->lock);
+	decoded = xa_load(&map->stream->decoded, map->grain);
+	if (decoded && decoded->ready) {
+		decoded->users++;
+		decoded->used = true;
+	} else {
+		decoded = NULL;
+	}
+	spin_unlock(&cache->lock);
+	if (!decoded)
+		return -EAGAIN;
+	vmdk_count(map->stream->chain, VMDK_STAT_CACHE_HITS, 1);
+	ret = vmdk_copy_out(io, decoded->data, map->offset, nr);
+	vmdk_decoded_put(decoded);
+	return ret;
+}
+
 /* -------------------------------------------------------------- readahead */
 
 static void vmdk_ahead_workfn(struct work_struct *work)

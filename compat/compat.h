@@ -9,6 +9,7 @@
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/fs.h>
+#include <linux/pagemap.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 
@@ -101,6 +102,17 @@ static inline void compat_set_limits(struct request_queue *q,
 })
 
 #endif
+
+/* ------------------------------------------------------------------ page cache */
+
+/* Without the page it was NULL first, and an ERR_PTR later. */
+static inline struct folio *compat_filemap_get_folio(struct address_space *mapping,
+						     pgoff_t index)
+{
+	struct folio *folio = filemap_get_folio(mapping, index);
+
+	return IS_ERR_OR_NULL(folio) ? NULL : folio;
+}
 
 /* ------------------------------------------------------------------- shrinker */
 
