@@ -406,6 +406,7 @@ struct vmdk_cache {
  * @batch: L (commit_mutex)  records of a commit; NULL without sparse extents
  * @dirty_sectors: A  table sectors that wait for a commit
  * @nr_freed: A  struct vmdk_freed that are not in a pool
+ * @nr_marks: A  pages in sparse->mapped of all extents
  * @pins: of I/O on grains
  * @runs: I  reserve of runs, so that I/O makes progress without memory
  * @gts: I  reserve of tables, for the same
@@ -444,6 +445,7 @@ struct vmdk_chain {
 	struct vmdk_batch *batch;
 	atomic_t dirty_sectors;
 	atomic_t nr_freed;
+	atomic_t nr_marks;
 	struct vmdk_pins pins;
 	mempool_t runs;
 	mempool_t gts;
@@ -671,7 +673,6 @@ struct vmdk_layout {
  * @stream: I  reads its grains when they are compressed; else NULL
  * @open_sectors: I  length of the file at attach
  * @mapped: L (load_mutex)  bitmaps of what the tables in the file point to
- * @nr_mapped: L (load_mutex)  how many of these
  * @groups: A (load_mutex)  of tables in memory; none goes before the extent
  * @nr_groups: I
  * @marked: A  the unclean flag is set in the file
@@ -716,7 +717,6 @@ struct vmdk_sparse {
 	struct vmdk_stream *stream;
 	u64 open_sectors;
 	struct xarray mapped;
-	u32 nr_mapped;
 	struct vmdk_gt_group **groups;
 	u32 nr_groups;
 	bool marked;
@@ -748,7 +748,7 @@ extern const struct vmdk_extent_ops vmdk_sparse_ops;
 #define VMDK_SESPARSE_BIAS	2U
 /* Directory entries of all extents of a disk: 64 TiB of 4 KiB grains. */
 #define VMDK_CHAIN_GD_MAX	(4U << 20)
-/* Pages of marks of an extent; see vmdk_prepare_marks(). */
+/* Pages of marks of a disk; see vmdk_prepare_marks(). */
 #define VMDK_MARKS_MAX		16384
 
 int vmdk_sparse_open(struct vmdk_chain *chain, struct vmdk_extent *ext,

@@ -276,8 +276,7 @@ int vmdk_alloc_save_cursor(struct vmdk_sparse *sparse)
 	if (sparse->kind != VMDK_KIND_COWD)
 		return 0;
 	spin_lock_irq(&sparse->lock);
-	/* The very last sector of a file that is full has no number. */
-	cursor = min(sparse->cursor, (u64)U32_MAX);
+	cursor = sparse->cursor;
 	spin_unlock_irq(&sparse->lock);
 	if (cursor == sparse->free_sector || !sparse->marked)
 		return 0;
@@ -407,13 +406,16 @@ int vmdk_alloc_trim(struct vmdk_sparse *sparse)
 static int vmdk_take_new(struct vmdk_sparse *sparse, u32 want, u32 *gte,
 			 u32 *count)
 {
+	u64 end = VMDK_SPARSE_SECTORS_MAX;
 	u64 left;
 
 	lockdep_assert_held(&sparse->lock);
-	if (sparse->cursor >= VMDK_SPARSE_SECTORS_MAX)
+	/* Only these grains may begin anywhere, and not all numbers are sectors. */
+	if (sparse->kind == VMDK_KIND_COWD)
+		end = VMDK_GTE_LAST;
+	if (sparse->cursor >= end)
 		return -ENOSPC;
-	left = (VMDK_SPARSE_SECTORS_MAX - sparse->cursor) >>
-	       sparse->geo.grain_shift;
+	left = (end - sparse->cursor) >> sparse->geo.grain_shift;
 	if (!left)
 		return -ENOSPC;
 	*gte = sparse->cursor;

@@ -502,9 +502,10 @@ int vmdk_file_sync(struct vmdk_file *vf)
 /* A page that readahead has marked is for a read that goes on with it. */
 static bool vmdk_folio_fit(struct folio *folio)
 {
-	return folio_test_uptodate(folio) && !folio_test_readahead(folio) &&
-	       !folio_test_hwpoison(folio) &&
-	       !folio_test_has_hwpoisoned(folio);
+	if (folio_test_hwpoison(folio) ||
+	    (folio_test_large(folio) && folio_test_has_hwpoisoned(folio)))
+		return false;
+	return folio_test_uptodate(folio) && !folio_test_readahead(folio);
 }
 
 /**

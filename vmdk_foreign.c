@@ -160,6 +160,8 @@ const char *vmdk_cowd_gte_fault(const struct vmdk_geometry *geo, u64 grain,
 		return "points into the metadata";
 	if (gte + (u64)vmdk_grain_valid(geo, grain) > file_sectors)
 		return "points past the end of the file";
+	if (gte > VMDK_GTE_LAST)
+		return "points to the last sectors of 2 TiB";
 	return NULL;
 }
 

@@ -582,6 +582,8 @@ const char *vmdk_stream_gte_fault(const struct vmdk_geometry *geo, u64 grain,
 		return "points into the grain directory";
 	if (geo->rgd && vmdk_overlaps(gte, 1, geo->rgd, geo->gd_sectors))
 		return "points into the redundant directory";
+	if (gte > VMDK_GTE_LAST)
+		return "points to the last sectors of 2 TiB";
 	return NULL;
 }
 

@@ -132,25 +132,23 @@ static int vmdk_add_marks(struct vmdk_sparse *sparse, u32 index)
 {
 	void *page;
 
-	if (sparse->nr_mapped >= VMDK_MARKS_MAX ||
-	    xa_load(&sparse->mapped, index))
+	if (xa_load(&sparse->mapped, index) ||
+	    !atomic_add_unless(&sparse->chain->nr_marks, 1, VMDK_MARKS_MAX))
 		return 0;
 	page = kzalloc(PAGE_SIZE, GFP_NOIO);
-	if (!page)
-		return -ENOMEM;
-	if (xa_err(xa_store(&sparse->mapped, index, page, GFP_NOIO))) {
+	if (!page || xa_err(xa_store(&sparse->mapped, index, page, GFP_NOIO))) {
 		kfree(page);
+		atomic_dec(&sparse->chain->nr_marks);
 		return -ENOMEM;
 	}
-	sparse->nr_mapped++;
 	return 0;
 }
 
 /*
  * Have room for the marks of every grain that a table points to.  They take a
  * page for 2 GiB of a file with grains of 64 KiB, or for 16 MiB with grains of a
- * sector.  Where that would be more than VMDK_MARKS_MAX, the rest of the file
- * goes without: no image may take all memory.
+ * sector.  Where a disk would need more than VMDK_MARKS_MAX, the rest of it goes
+ * without: no image may take all memory.
  */
 static int vmdk_prepare_marks(struct vmdk_sparse *sparse,
 			      const struct vmdk_gt *gt)

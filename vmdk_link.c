@@ -277,7 +277,8 @@ static u8 vmdk_below_recall(struct vmdk_below *below, u64 sector, u32 *nr)
 		if (!READ_ONCE(page->used))
 			WRITE_ONCE(page->used, true);
 		answer = READ_ONCE(page->link[i]);
-		while (reach < *nr && ++i < VMDK_BELOW_UNITS &&
+		while (answer != VMDK_BELOW_UNKNOWN && reach < *nr &&
+		       ++i < VMDK_BELOW_UNITS &&
 		       READ_ONCE(page->link[i]) == answer)
 			reach += size;
 	}

@@ -374,7 +374,10 @@ static void vmdk_decoded_finish(struct vmdk_decoded *decoded, bool ready)
 	vmdk_cache_shrink(cache, cache->limit);
 }
 
-/* Look a grain up.  *wait: it is being inflated, and @io waits for it. */
+/*
+ * Look a grain up.  *wait: it is being inflated, and @io waits for it.  -EBUSY:
+ * so it is, but a worker waits for @io itself, and may not wait for another one.
+ */
 static struct vmdk_decoded *vmdk_decoded_get(struct vmdk_stream *stream,
 					     u64 grain, struct vmdk_io *io,
 					     bool *wait)
@@ -385,7 +388,9 @@ static struct vmdk_decoded *vmdk_decoded_get(struct vmdk_stream *stream,
 	*wait = false;
 	spin_lock(&cache->lock);
 	decoded = xa_load(&stream->decoded, grain);
-	if (decoded && !decoded->ready) {
+	if (decoded && !decoded->ready && io->below) {
+		decoded = ERR_PTR(-EBUSY);
+	} else if (decoded && !decoded->ready) {
 		list_add_tail(&io->node, &decoded->waiters);
 		*wait = true;
 		decoded = NULL;
@@ -600,6 +605,8 @@ int vmdk_stream_read(struct vmdk_io *io, const struct vmdk_map *map, u32 nr)
 	decoded = vmdk_decoded_get(map->stream, map->grain, io, &wait);
 	if (wait)
 		return -EINPROGRESS;
+	if (IS_ERR(decoded))
+		return vmdk_read_spare(io, map->stream, map, nr);
 	if (!decoded)
 		return vmdk_read_miss(io, map, nr);
 	vmdk_count(map->stream->chain, VMDK_STAT_CACHE_HITS, 1);

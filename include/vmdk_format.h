@@ -76,6 +76,8 @@ typedef __u64 u64;
 /* Table entries that are not the sector of a grain. */
 #define VMDK_GTE_ABSENT		0U
 #define VMDK_GTE_ZERO		1U
+/* No writer comes as far as the rest; the driver marks entries with it. */
+#define VMDK_GTE_LAST		0xfffffff7U
 
 /* Limits of what we accept; see FORMAT of each in vmdk_header_decode(). */
 #define VMDK_GRAIN_MIN		8U		/* 4 KiB */
