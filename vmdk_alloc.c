@@ -324,8 +324,8 @@ static bool vmdk_reads_zero(struct vmdk_sparse *sparse, void *buf, loff_t pos,
 }
 
 /*
- * Grains smaller than a block of the file system give no space back until the
- * rest of their block is zeros too; then it may go, whoever it belongs to.
+ * A grain that does not fill a block of the file system gives no space back until
+ * the rest of the block is zeros too; then it may go, whoever it belongs to.
  */
 static void vmdk_punch_blocks(struct vmdk_sparse *sparse,
 			      const struct vmdk_freed *freed, void *buf,
@@ -350,7 +350,8 @@ static void vmdk_punch_pool(struct vmdk_sparse *sparse)
 	struct vmdk_freed *freed;
 	void *buf;
 
-	if (sparse->geo.grain_sectors << SECTOR_SHIFT >= block)
+	/* Only these are smaller, or not aligned. */
+	if (sparse->kind != VMDK_KIND_COWD || !block)
 		return;
 	buf = kvmalloc(block, GFP_NOIO);
 	if (!buf)

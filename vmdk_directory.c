@@ -482,7 +482,8 @@ static int vmdk_set_up(struct vmdk_sparse *sparse, u64 file_bytes)
 	sparse->chain->grain_bytes = max(sparse->chain->grain_bytes,
 					 geo->grain_sectors << SECTOR_SHIFT);
 	/* A page may hold a table beside a grain, and tables are buffered. */
-	if (sparse->writable && geo->grain_sectors << SECTOR_SHIFT < PAGE_SIZE)
+	if (sparse->kind == VMDK_KIND_COWD ||
+	    geo->grain_sectors << SECTOR_SHIFT < PAGE_SIZE)
 		sparse->file->dio_mask |= PAGE_SIZE - 1;
 	return 0;
 }
