@@ -20,6 +20,8 @@ help:
 	@echo "make demo       see it work in a throw-away virtual machine"
 	@echo "make test       run all tests; the last line counts them"
 	@echo "make test-long  those too that take long"
+	@echo "make test-debug those in guests, in a kernel with KASAN, lockdep..."
+	@echo "make test-races some of them, in a kernel with KCSAN"
 	@echo "make            build vmdkctl"
 	@echo "make module     build vmdk.ko for the running kernel, or KVER=..."
 	@echo "make install    install both, with manual pages, udev rule, completion"
@@ -80,6 +82,20 @@ test-long:
 	tests/guest/deps
 	VMDK_LONG=1 VMDK_FUZZ_RUNS=1000000 tests/all
 
+# Kernels with checkers take some 20 minutes to build, once.
+test-debug: VMDK_SLOWER ?= 5
+test-debug: all test-tools
+	tests/guest/deps build guest debug test
+	tests/guest/prepare 6.1-debug
+	VMDK_LONG=1 VMDK_SLOWER=$(VMDK_SLOWER) tests/run -k 6.1-debug $(TESTS)
+
+test-races: VMDK_SLOWER ?= 5
+test-races: TESTS ?= 001 200 201 202 203 309 600
+test-races: all test-tools
+	tests/guest/deps build guest debug test
+	tests/guest/prepare 6.1-kcsan
+	VMDK_LONG=1 VMDK_SLOWER=$(VMDK_SLOWER) tests/run -k 6.1-kcsan $(TESTS)
+
 demo:
 	tests/guest/deps build guest demo
 	tests/demo
@@ -94,4 +110,5 @@ clean:
 	rm -rf build/tools build/tests build/unit build/module build/guest \
 		build/test-results
 
-.PHONY: all help module sign deps install uninstall test test-long demo kernels unit clean
+.PHONY: all help module sign deps install uninstall test test-long test-debug \
+	test-races demo kernels unit clean

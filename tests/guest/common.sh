@@ -5,7 +5,7 @@
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=$TOP/build
 KERNELS=$BUILD/kernels		# one folder per kernel: KERNELS/KVER
-KVERS="6.1 6.12 7.2"
+KVERS="6.1 6.12 7.2 6.1-debug 6.1-kcsan"
 DEFAULT_KVER=6.1
 
 die()
@@ -28,6 +28,18 @@ as_root()
 known_kver()
 {
 	[[ " $KVERS " == *" $1 "* ]] || die "unknown kernel '$1' (known: $KVERS)"
+}
+
+# Kernels with a dash are built from source, with checkers that slow them down.
+is_debug_kver()
+{
+	[[ $1 = *-* ]]
+}
+
+# The options that kernel $1 is built with.
+wanted_config()
+{
+	cat "$TOP/tests/guest/config/base" "$TOP/tests/guest/config/${1#*-}"
 }
 
 prepared_kver()
