@@ -5,6 +5,7 @@
  *	ctl features
  *	ctl ioctl NUMBER [null|bad|zeros]
  *	ctl attach [PATH.MEMBER=VALUE...] EXTENT...
+ *	ctl failing [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl detach INDEX [PATH.MEMBER=VALUE...]
  *	ctl harm DEVICE
  *	ctl copy FROM TO [BYTE WIDTH VALUE]...
@@ -17,6 +18,11 @@
  * prints "ok INDEX", or the name of the error and what the kernel says:
  * "EINVAL: unknown flags".  serve does one command after the other: words come
  * from stdin, each with a NUL behind it, and one without letters ends a command.
+ *
+ * failing attaches again and again: the first allocation of the first attempt
+ * fails, the second of the second, until one has fewer than that. It prints "ok
+ * REFUSED ATTACHED", how many failed with ENOMEM and how many did without that
+ * memory; or the first attempt that went otherwise.
  *
  * harm tries to make a device writable and to write to it, in every way that
  * there is, and prints those that seem to succeed, or "none".
@@ -381,7 +387,7 @@ static int print_result(const char *message)
 	return 1;
 }
 
-static int do_attach(struct request *req, int argc, char **argv)
+static void build_attach(struct request *req, int argc, char **argv)
 {
 	int i;
 
@@ -398,6 +404,11 @@ static int do_attach(struct request *req, int argc, char **argv)
 	for (i = 0; i < argc; i++)
 		if (strchr(argv[i], '='))
 			put_value(req, argv[i]);
+}
+
+static int do_attach(struct request *req, int argc, char **argv)
+{
+	build_attach(req, argc, argv);
 	if (ioctl(control, VMDK_ATTACH, &req->head))
 		return print_result(req->message);
 	printf("ok %d\n", req->head.index);
@@ -611,6 +622,77 @@ static int do_harm(const char *path)
 	return !!done;
 }
 
+/* ---- memory that is not to be had ---- */
+
+static void detach_index(int index)
+{
+	struct vmdk_detach detach = { .index = index };
+	int i;
+
+	for (i = 0; i < DETACH_TRIES; i++) {
+		if (!ioctl(control, VMDK_DETACH, &detach) || errno != EBUSY)
+			return;
+		usleep(10000);
+	}
+	puts("a disk stays busy");
+	exit(1);
+}
+
+static void fail_nth(int fd, unsigned int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	if (pwrite(fd, text, len, 0) != len)
+		die("fail-nth");
+}
+
+/* The kernel counts down as it allocates, and fails at 0. */
+static bool has_failed(int fd)
+{
+	char text[16] = "";
+
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+		die("fail-nth");
+	fail_nth(fd, 0);
+	return text[0] == '0';
+}
+
+/* Attaches while allocation @n fails; false: there are not so many. */
+static bool attach_failing(struct request *req, int fd, unsigned int n, int *err)
+{
+	bool failed;
+
+	req->head.index = -1;
+	fail_nth(fd, n);
+	*err = ioctl(control, VMDK_ATTACH, &req->head) ? errno : 0;
+	failed = has_failed(fd);
+	if (!*err)
+		detach_index(req->head.index);
+	return failed;
+}
+
+static int do_failing(struct request *req, int argc, char **argv)
+{
+	int fd = open_file("/proc/thread-self/fail-nth", O_RDWR), err;
+	unsigned int n, refused = 0;
+
+	build_attach(req, argc, argv);
+	for (n = 1; attach_failing(req, fd, n, &err); n++) {
+		refused += !!err;
+		if (err && err != ENOMEM)
+			break;
+	}
+	close(fd);
+	if (err) {
+		printf("allocation %u: ", n);
+		errno = err;
+		return print_result(req->message);
+	}
+	printf("ok %u %u\n", refused, n - 1 - refused);
+	return 0;
+}
+
 /* ---- random requests ---- */
 
 struct fuzz {
@@ -775,20 +857,6 @@ static void count_error(struct fuzz *f)
 	f->refused++;
 	if (errno < (int)ARRAY_SIZE(f->errors))
 		f->errors[errno]++;
-}
-
-static void detach_index(int index)
-{
-	struct vmdk_detach detach = { .index = index };
-	int i;
-
-	for (i = 0; i < DETACH_TRIES; i++) {
-		if (!ioctl(control, VMDK_DETACH, &detach) || errno != EBUSY)
-			return;
-		usleep(10000);
-	}
-	puts("a disk stays busy");
-	exit(1);
 }
 
 /* What is attached has to bear use; errors are as good as data. */
@@ -989,6 +1057,8 @@ static int run(int argc, char **argv)
 		return do_ioctl(argc - 1, argv + 1);
 	if (!strcmp(argv[0], "attach"))
 		return do_attach(&request, argc - 1, argv + 1);
+	if (!strcmp(argv[0], "failing"))
+		return do_failing(&request, argc - 1, argv + 1);
 	if (!strcmp(argv[0], "detach"))
 		return do_detach(&request, argc - 1, argv + 1);
 	if (!strcmp(argv[0], "harm") && argc == 2)

@@ -38,11 +38,12 @@ MODULE_PARM_DESC(leak, "what to leak: kmalloc, vmalloc, cache, reference, time")
 
 static void overflow(void)
 {
-	volatile char *p = kmalloc(100, GFP_KERNEL);
+	char *p = kmalloc(100, GFP_KERNEL);
 
+	OPTIMIZER_HIDE_VAR(p);
 	if (p)
-		p[100] = 1;
-	kfree((void *)p);
+		WRITE_ONCE(p[100], 1);
+	kfree(p);
 }
 
 static void lock_both(struct mutex *outer, struct mutex *inner)
@@ -55,7 +56,7 @@ static void lock_both(struct mutex *outer, struct mutex *inner)
 
 static int fault_set(const char *what, const struct kernel_param *kp)
 {
-	volatile unsigned int bits = 40;
+	unsigned int bits = 40;
 
 	if (sysfs_streq(what, "lost")) {
 		/* The allocator is called by the library, not from here. */
@@ -66,7 +67,9 @@ static int fault_set(const char *what, const struct kernel_param *kp)
 		lock_both(&first, &second);
 		lock_both(&second, &first);
 	} else if (sysfs_streq(what, "shift")) {
+		OPTIMIZER_HIDE_VAR(bits);
 		bits = 1U << bits;
+		OPTIMIZER_HIDE_VAR(bits);
 	} else {
 		return -EINVAL;
 	}
