@@ -294,7 +294,7 @@ static void vmdk_decoded_remove(struct vmdk_decoded *decoded)
 	xa_erase(&decoded->stream->decoded, decoded->grain);
 	if (decoded->ready) {
 		list_del(&decoded->lru);
-		cache->nr--;
+		WRITE_ONCE(cache->nr, cache->nr - 1);
 		WRITE_ONCE(cache->bytes, cache->bytes -
 			   decoded->stream->grain_bytes);
 	}
@@ -358,7 +358,7 @@ static void vmdk_decoded_finish(struct vmdk_decoded *decoded, bool ready)
 		decoded->ready = true;
 		decoded->used = true;
 		list_add_tail(&decoded->lru, &cache->lru);
-		cache->nr++;
+		WRITE_ONCE(cache->nr, cache->nr + 1);
 		WRITE_ONCE(cache->bytes, cache->bytes +
 			   decoded->stream->grain_bytes);
 	} else {
@@ -724,11 +724,14 @@ static unsigned long vmdk_cache_scan(struct shrinker *shrinker,
 				     struct shrink_control *sc)
 {
 	struct vmdk_cache *cache = compat_shrinker_data(shrinker);
-	size_t each = READ_ONCE(cache->nr) ? cache->bytes / cache->nr : 0;
-	size_t want = each * sc->nr_to_scan;
+	unsigned long nr = READ_ONCE(cache->nr);
+	size_t bytes = READ_ONCE(cache->bytes);
+	size_t want;
 
-	return vmdk_cache_shrink(cache, cache->bytes > want ?
-					cache->bytes - want : 0);
+	if (!nr)
+		return 0;
+	want = bytes / nr * sc->nr_to_scan;
+	return vmdk_cache_shrink(cache, bytes > want ? bytes - want : 0);
 }
 
 /**
