@@ -153,11 +153,18 @@ detach_if_there()
 	[ ! -b "$1" ] || vmdkctl detach "$1"
 }
 
-# Polls until the command $1 succeeds, no longer than $2 seconds: only for what
-# nothing can be waited for.
+# Kills and collects child $1 of this shell, which may have ended.
+kill_child()
+{
+	kill "$1" 2>/dev/null || true
+	wait "$1" 2>/dev/null || true
+}
+
+# Polls until the command $1 succeeds, no longer than $2 seconds (of a machine
+# that is not busy): only for what nothing can be waited for.
 wait_for()
 {
-	local end=$((SECONDS + $2))
+	local end=$((SECONDS + $2 * ${SLOWER:-1}))
 	until eval "$1"; do
 		[ $SECONDS -lt $end ] || return 1
 		sleep 0.05
