@@ -38,18 +38,18 @@ expect_equal()
 # The $1th byte of file $2, and the 4-byte number at byte $1 of file $2.
 byte_at()
 {
-	od -An -tu1 -j "$1" -N 1 "$2" | tr -d ' '
+	echo $(($(od -An -tu1 -j "$1" -N 1 "$2")))
 }
 
 word_at()
 {
-	od -An -tu4 -j "$1" -N 4 "$2" | tr -d ' '
+	echo $(($(od -An -tu4 -j "$1" -N 4 "$2")))
 }
 
 # A counter of disk $1: stat /dev/vmdk0 commits
 stat_of()
 {
-	cat "/sys/block/${1##*/}/stats/$2"
+	echo "$(<"/sys/block/${1##*/}/stats/$2")"
 }
 
 allocated_bytes()

@@ -25,17 +25,16 @@ answers()
 # half a second on a real machine: an emulated one is 20 times slower.
 refused()
 {
-	local pattern=$1 began=${EPOCHREALTIME/./} status=0 took
+	local pattern=$1 began=${EPOCHREALTIME/./} status=0 took lines
 	shift
 	"$@" >"$SCRATCH/.out" 2>"$SCRATCH/.err" || status=$?
 	took=$(((${EPOCHREALTIME/./} - began) / 1000))
+	mapfile -t lines < "$SCRATCH/.err"
 	[ $status = 1 ] ||
-		fail "$*: exit status $status, expected 1; $(cat "$SCRATCH/.err")"
+		fail "$*: exit status $status, expected 1; ${lines[*]}"
 	[ ! -s "$SCRATCH/.out" ] || fail "$*: stdout: $(cat "$SCRATCH/.out")"
-	[ "$(wc -l < "$SCRATCH/.err")" = 1 ] ||
-		fail "$*: not one line: $(cat "$SCRATCH/.err")"
-	grep -qE -- "$pattern" "$SCRATCH/.err" ||
-		fail "$*: '$(cat "$SCRATCH/.err")' lacks '$pattern'"
+	[ ${#lines[@]} = 1 ] || fail "$*: not one line: ${lines[*]}"
+	[[ ${lines[0]} =~ $pattern ]] || fail "$*: '${lines[0]}' lacks '$pattern'"
 	[ $took -lt $((10000 * ${SLOWER:-1})) ] || fail "$*: took $took ms"
 }
 
@@ -85,7 +84,9 @@ copy()
 # Prints a little-endian number: peek FILE BYTE WIDTH
 peek()
 {
-	od -An -v -t "u$3" -j "$2" -N "$3" --endian=little "$1" | tr -d ' '
+	local number
+	number=$(od -An -v -t "u$3" -j "$2" -N "$3" --endian=little "$1")
+	echo "${number// /}"
 }
 
 # Waits until $3 writes of process $2 have been counted of disk $1.
