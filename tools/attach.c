@@ -21,6 +21,7 @@
 #include "image.h"
 #include "vmdkctl.h"
 #include "vmdk_ioctl.h"
+#include "windows_abi.h"
 
 #define NODE_WAIT_MS	5000
 
@@ -60,6 +61,7 @@ struct request {
 	struct vmdk_attach attach;
 	struct vmdk_link_info link;
 	struct vmdk_extent_info *extents;
+	struct vmdk_window_info *windows;
 	struct vmdk_patch patches[VMDK_MAX_PATCHES];
 	char message[VMDK_MESSAGE_SIZE];
 };
@@ -225,6 +227,29 @@ static void fill_extents(const struct vmdk_image *image,
 	}
 }
 
+/* Extents that consist of several windows, and their windows one by one. */
+static void fill_windows(const struct vmdk_image *image, struct request *req)
+{
+	uint32_t *nr = &vmdk_attach_nr_windows(&req->attach);
+	size_t i, k;
+
+	for (i = 0; i < image->nr_extents; i++) {
+		const struct vmdk_windows *from = image->extents[i].windows;
+
+		if (!from)
+			continue;
+		vmdk_extent_nr_windows(&req->extents[i]) = from->nr;
+		req->windows = vmdkctl_grow(req->windows, *nr + from->nr,
+					    sizeof(*req->windows));
+		for (k = 0; k < from->nr; k++)
+			req->windows[(*nr)++] = (struct vmdk_window_info){
+				.offset = from->list[k].offset,
+				.length = from->list[k].length,
+			};
+	}
+	vmdk_attach_windows(&req->attach) = (uintptr_t)req->windows;
+}
+
 static int fill_patches(const struct vmdk_image *image, struct request *req)
 {
 	int ret;
@@ -245,6 +270,7 @@ static int fill_request(const struct vmdk_image *image,
 	req->extents = vmdkctl_grow(NULL, image->nr_extents,
 				    sizeof(*req->extents));
 	fill_extents(image, req->extents);
+	fill_windows(image, req);
 	req->link.nr_extents = image->nr_extents;
 	req->link.sectors = image->sectors;
 
@@ -300,6 +326,7 @@ static int attach_image(int control, const struct vmdk_image *image,
 	}
 	*index = req.attach.index;
 	free(req.extents);
+	free(req.windows);
 	return ret;
 }
 
@@ -370,17 +397,46 @@ static const char *lacking_kind(enum vmdk_kind kind, uint64_t features)
 	return NULL;
 }
 
+/* The module splits what it reads at sectors. */
+static bool has_odd_window(const struct vmdk_windows *windows)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < windows->nr; i++)
+		if (windows->list[i].length % VMDK_SECTOR_SIZE)
+			return true;
+	return false;
+}
+
+static const char *windows_fault(const struct vmdk_windows *windows,
+				 uint64_t features)
+{
+	if (!windows)
+		return NULL;
+	if (!(features & VMDK_FEATURE_WINDOWS))
+		return "disks in several chunks are not supported yet by the module that is loaded";
+	if (has_odd_window(windows))
+		return "its chunks do not end at multiples of 512 bytes, and cannot be attached";
+	return NULL;
+}
+
 /* Asked before anything is changed: an unclean image would be repaired. */
 static int check_features(int control, const struct attach_options *opt,
 			  const struct vmdk_image *image)
 {
 	uint64_t features = 0;
-	const char *name;
+	const char *name, *fault;
 	size_t i;
 
 	if (ioctl(control, VMDK_GET_FEATURES, &features))
 		features = 0;
 	for (i = 0; i < image->nr_extents; i++) {
+		fault = windows_fault(image->extents[i].windows, features);
+		if (fault) {
+			vmdkctl_error("%s: %s: extract them with tar, and put them together with cat",
+				      image->extents[i].path, fault);
+			return -EOPNOTSUPP;
+		}
 		name = lacking_kind(image->extents[i].kind, features);
 		if (!name)
 			continue;

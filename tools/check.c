@@ -72,8 +72,8 @@ static u64 header_field(const struct vmdk_tables *t, u64 offset)
 
 	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (fields[i].offset == offset &&
-		    !vmdk_pread_all(t->fd, &value, fields[i].size,
-				    t->base + offset))
+		    !vmdk_part_read(&t->part, &value, fields[i].size,
+				    offset))
 			return le64_to_cpu(value);
 	return 0;
 }
@@ -123,8 +123,7 @@ static void check_unclean(struct vmdk_check *c)
 
 	if (!c->t.geo.unclean || !vmdk_check_counted(c, VMDK_CHECK_NOTE))
 		return;
-	vmdk_pread_all(c->t.fd, &value, c->unclean_bytes,
-		       c->t.base + c->unclean_at);
+	vmdk_part_read(&c->t.part, &value, c->unclean_bytes, c->unclean_at);
 	snprintf(f.found, sizeof(f.found), "%llu",
 		 (unsigned long long)le64_to_cpu(value));
 	c->fn(&f, c->arg);
@@ -163,7 +162,8 @@ static void check_unused(struct vmdk_check *c, u64 first, u64 end)
 	unsigned int shift = c->shift + VMDK_SECTOR_SHIFT;
 
 	while (first < end) {
-		off_t data = lseek(c->t.fd, (off_t)(first << shift), SEEK_DATA);
+		off_t data = lseek(c->t.part.fd, (off_t)(first << shift),
+				   SEEK_DATA);
 		off_t hole;
 		u64 start = end, stop = end;
 
@@ -175,7 +175,7 @@ static void check_unused(struct vmdk_check *c, u64 first, u64 end)
 			c->result->grains_free += end - first;
 			return;
 		}
-		hole = data < 0 ? -1 : lseek(c->t.fd, data, SEEK_HOLE);
+		hole = data < 0 ? -1 : lseek(c->t.part.fd, data, SEEK_HOLE);
 		if (hole >= 0)
 			stop = (((u64)hole - 1) >> shift) + 1;
 		if (stop > end)
@@ -369,21 +369,19 @@ int vmdk_check_cowd(int fd, uint64_t max_findings, vmdk_finding_fn fn,
 
 /**
  * vmdk_check_stream - check a compressed extent, and inflate all its grains
- * @fd: a regular file, open for reading
- * @base: byte of the file at which the extent begins
- * @bytes: its size
+ * @part: where it is
  * @max_findings: report at most as many of each severity
  * @fn: called for each finding, or NULL to count only
  * @arg: for @fn
  * @result: counters, set whenever 0 is returned
  *
- * Offsets of findings count from @base.
+ * Offsets of findings count from the start of @part.
  *
  * Return: 0 when the check ran, whatever it found; -errno when the file could
  * not be read.
  */
-int vmdk_check_stream(int fd, uint64_t base, uint64_t bytes,
-		      uint64_t max_findings, vmdk_finding_fn fn, void *arg,
+int vmdk_check_stream(const struct vmdk_part *part, uint64_t max_findings,
+		      vmdk_finding_fn fn, void *arg,
 		      struct vmdk_check_result *result)
 {
 	struct vmdk_check c = {
@@ -400,7 +398,7 @@ int vmdk_check_stream(int fd, uint64_t base, uint64_t bytes,
 	ret = vmdk_inflate_new(&c.inflate);
 	if (ret)
 		return ret;
-	ret = vmdk_tables_open_stream(&c.t, fd, base, bytes, &fault);
+	ret = vmdk_tables_open_stream(&c.t, part, &fault);
 	ret = check_opened(&c, ret, &fault);
 	vmdk_inflate_free(c.inflate);
 	return ret;

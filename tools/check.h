@@ -46,9 +46,11 @@ int vmdk_check_sparse(int fd, uint64_t max_findings, vmdk_finding_fn fn,
 int vmdk_check_cowd(int fd, uint64_t max_findings, vmdk_finding_fn fn,
 		    void *arg, struct vmdk_check_result *result);
 
-/* The same for a compressed one, @bytes from @base on; inflates all grains. */
-int vmdk_check_stream(int fd, uint64_t base, uint64_t bytes,
-		      uint64_t max_findings, vmdk_finding_fn fn, void *arg,
+struct vmdk_part;
+
+/* The same for a compressed one, wherever it is; inflates all grains. */
+int vmdk_check_stream(const struct vmdk_part *part, uint64_t max_findings,
+		      vmdk_finding_fn fn, void *arg,
 		      struct vmdk_check_result *result);
 
 /* The same for a seSparse one: headers, directory, tables. */

@@ -24,11 +24,14 @@ int vmdk_check_extent(const struct vmdk_image_extent *ext,
 		      struct vmdk_check_result *result)
 {
 	bool compressed = ext->geo.flags & VMDK_FLAG_COMPRESSED;
+	const struct vmdk_part part = {
+		.fd = ext->fd, .windows = ext->windows, .base = ext->offset,
+		.bytes = ext->file_bytes,
+	};
 
 	if (ext->kind == VMDK_KIND_SPARSE && compressed)
-		return vmdk_check_stream(ext->fd, ext->offset, ext->file_bytes,
-					 max_findings, fn, arg, result);
-	if (ext->offset)
+		return vmdk_check_stream(&part, max_findings, fn, arg, result);
+	if (ext->offset || ext->windows)
 		return -EOPNOTSUPP;
 	switch (ext->kind) {
 	case VMDK_KIND_SPARSE:

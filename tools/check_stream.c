@@ -98,8 +98,7 @@ static int read_marker(struct vmdk_check *c, u64 pos, u8 marker[16])
 	u64 left = c->t.file_bytes - pos;
 
 	memset(marker, 0, 16);
-	return vmdk_pread_all(c->t.fd, marker, left < 16 ? left : 16,
-			      c->t.base + pos);
+	return vmdk_part_read(&c->t.part, marker, left < 16 ? left : 16, pos);
 }
 
 /* See struct vmdk_check_format. */
@@ -121,8 +120,8 @@ static int stream_length(struct vmdk_check *c, u64 grain, u32 entry,
 	if (!ret)
 		ret = make_room(c->inflate, size, bytes);
 	if (!ret)
-		ret = vmdk_pread_all(c->t.fd, c->inflate->in, size,
-				     c->t.base + pos + offset);
+		ret = vmdk_part_read(&c->t.part, c->inflate->in, size,
+				     pos + offset);
 	if (ret)
 		return ret;
 	what = inflate_fault(c->inflate, size, bytes,

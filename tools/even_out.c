@@ -56,24 +56,24 @@ static int append_tables(struct vmdk_tables *t, u64 *next)
 			return -EFBIG;
 		ret = vmdk_tables_get(t, !to, i, &table);
 		if (!ret)
-			ret = vmdk_pwrite_all(t->fd, table, size,
+			ret = vmdk_pwrite_all(t->part.fd, table, size,
 					      *next << VMDK_SECTOR_SHIFT);
 		if (ret)
 			return ret;
 		t->gd[to][i] = *next;
 		*next += t->geo.gt_sectors;
 	}
-	if (ftruncate(t->fd, (off_t)(((*next + mask) & ~mask)
+	if (ftruncate(t->part.fd, (off_t)(((*next + mask) & ~mask)
 				     << VMDK_SECTOR_SHIFT)))
 		return -errno;
-	return sync_data(t->fd);
+	return sync_data(t->part.fd);
 }
 
 static int write_entry(struct vmdk_tables *t, enum vmdk_copy copy, u32 index)
 {
 	__le32 gde = cpu_to_le32(t->gd[copy][index]);
 
-	return vmdk_pwrite_all(t->fd, &gde, sizeof(gde),
+	return vmdk_pwrite_all(t->part.fd, &gde, sizeof(gde),
 			       (vmdk_tables_directory(t, copy)
 				<< VMDK_SECTOR_SHIFT) + index * sizeof(gde));
 }
@@ -106,7 +106,7 @@ static int even_directories(struct vmdk_tables *t, uint64_t *changed)
 			++*changed;
 		}
 		if (!ret)
-			ret = sync_data(t->fd);
+			ret = sync_data(t->part.fd);
 	}
 	return ret;
 }
@@ -144,7 +144,7 @@ static int even_table(struct vmdk_tables *t, enum vmdk_copy copy, u32 index,
 		n = raise_sector(sector, own + i, other + i);
 		if (!n)
 			continue;
-		ret = vmdk_pwrite_all(t->fd, sector, sizeof(sector),
+		ret = vmdk_pwrite_all(t->part.fd, sector, sizeof(sector),
 				      place + i * sizeof(__le32));
 		*changed += n;
 	}
@@ -162,7 +162,7 @@ static int even_tables(struct vmdk_tables *t, uint64_t *changed)
 			if (t->gd[VMDK_PRIMARY][i])
 				ret = even_table(t, write_order[n], i, changed);
 		if (!ret)
-			ret = sync_data(t->fd);
+			ret = sync_data(t->part.fd);
 	}
 	return ret;
 }

@@ -90,12 +90,13 @@ static int take_file(struct vmdk_tables *t, int fd, struct vmdk_fault *fault)
 
 	memset(t, 0, sizeof(*t));
 	memset(fault, 0, sizeof(*fault));
-	t->fd = fd;
+	t->part.fd = fd;
 	if (fstat(fd, &st))
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ENODEV;
 	t->file_bytes = (u64)st.st_size;
+	t->part.bytes = t->file_bytes;
 	t->file_sectors = t->file_bytes >> VMDK_SECTOR_SHIFT;
 	return 0;
 }
@@ -107,7 +108,7 @@ static int read_header(struct vmdk_tables *t, void *header, size_t size,
 		return vmdk_fault_set(fault, 0,
 				      "header: the file has %llu bytes, expected at least %zu",
 				      (unsigned long long)t->file_bytes, size);
-	return vmdk_pread_all(t->fd, header, size, t->base);
+	return vmdk_part_read(&t->part, header, size, 0);
 }
 
 static int read_footer(struct vmdk_tables *t,
@@ -121,7 +122,7 @@ static int read_footer(struct vmdk_tables *t,
 
 	if (!tail)
 		return -ENOMEM;
-	ret = vmdk_pread_all(t->fd, tail, size, t->base + end - size);
+	ret = vmdk_part_read(&t->part, tail, size, end - size);
 	if (!ret)
 		ret = vmdk_footer_decode(header, tail, size, end - size,
 					 t->file_bytes, &t->geo, fault);
@@ -139,8 +140,8 @@ static int read_directory(struct vmdk_tables *t, enum vmdk_copy copy)
 	if (!gd)
 		return -ENOMEM;
 	t->gd[copy] = gd;
-	ret = vmdk_pread_all(t->fd, gd, size, t->base +
-			     (vmdk_tables_directory(t, copy) << VMDK_SECTOR_SHIFT));
+	ret = vmdk_part_read(&t->part, gd, size,
+			     vmdk_tables_directory(t, copy) << VMDK_SECTOR_SHIFT);
 	if (ret)
 		return ret;
 	for (i = 0; i < t->gd_slots; i++)
@@ -193,29 +194,27 @@ int vmdk_tables_open(struct vmdk_tables *t, int fd, struct vmdk_fault *fault)
 /**
  * vmdk_tables_open_stream - read header, footer and directories of a stream
  * @t: receives them; to be closed when 0 was returned
- * @fd: a regular file, open for reading
- * @base: byte of the file at which the extent begins
- * @bytes: its size
+ * @part: where it is
  * @fault: its text is set when the header is bad, and empty otherwise
  *
  * Return: as vmdk_tables_open(); -EOPNOTSUPP for what is not compressed.
  */
-int vmdk_tables_open_stream(struct vmdk_tables *t, int fd, u64 base, u64 bytes,
+int vmdk_tables_open_stream(struct vmdk_tables *t, const struct vmdk_part *part,
 			    struct vmdk_fault *fault)
 {
 	struct vmdk_sparse_header header;
 	int ret;
 
-	ret = take_file(t, fd, fault);
+	ret = take_file(t, part->fd, fault);
 	if (ret)
 		return ret;
-	t->base = base;
-	t->file_bytes = bytes;
+	t->part = *part;
+	t->file_bytes = part->bytes;
 	/* the last grain of a file that was cut behind it may end anywhere */
-	t->file_sectors = (bytes + VMDK_SECTOR_SIZE - 1) >> VMDK_SECTOR_SHIFT;
+	t->file_sectors = (t->file_bytes + VMDK_SECTOR_SIZE - 1) >> VMDK_SECTOR_SHIFT;
 	ret = read_header(t, &header, sizeof(header), fault);
 	if (!ret)
-		ret = vmdk_header_decode(&header, bytes, &t->geo, fault);
+		ret = vmdk_header_decode(&header, t->file_bytes, &t->geo, fault);
 	if (!ret && !(t->geo.flags & VMDK_FLAG_COMPRESSED))
 		ret = -EOPNOTSUPP;
 	if (!ret && t->geo.gd == VMDK_GD_AT_END)
@@ -280,12 +279,15 @@ static u32 run_length(const struct vmdk_tables *t, const u32 *gd, u32 index)
 }
 
 /* Preallocated tables are mostly holes: those are not worth reading. */
-static int read_run(int fd, void *buf, size_t size, u64 offset)
+static int read_run(const struct vmdk_part *part, void *buf, size_t size,
+		    u64 pos)
 {
-	off_t data = lseek(fd, (off_t)offset, SEEK_DATA);
+	u64 offset = part->base + pos;
+	off_t data = part->windows ? (off_t)offset :
+				     lseek(part->fd, (off_t)offset, SEEK_DATA);
 
 	if (data < 0 ? errno != ENXIO : (u64)data < offset + size)
-		return vmdk_pread_all(fd, buf, size, offset);
+		return vmdk_part_read(part, buf, size, pos);
 	memset(buf, 0, size);
 	return 0;
 }
@@ -314,8 +316,8 @@ int vmdk_tables_get(struct vmdk_tables *t, enum vmdk_copy copy, u32 index,
 		int ret;
 
 		run->count = 0;
-		ret = read_run(t->fd, run->entries, size, t->base +
-			       ((u64)gd[index] << VMDK_SECTOR_SHIFT));
+		ret = read_run(&t->part, run->entries, size,
+			       (u64)gd[index] << VMDK_SECTOR_SHIFT);
 		if (ret)
 			return ret;
 		run->first = index;

@@ -6,6 +6,7 @@
 #ifndef VMDK_GRAIN_TABLES_H
 #define VMDK_GRAIN_TABLES_H
 
+#include "part.h"
 #include "vmdk_format.h"
 
 enum vmdk_copy { VMDK_PRIMARY, VMDK_REDUNDANT, VMDK_COPIES };
@@ -17,8 +18,7 @@ struct vmdk_table_run {
 };
 
 struct vmdk_tables {
-	int fd;
-	u64 base;			/* byte of the file where the extent begins */
+	struct vmdk_part part;		/* where the extent is */
 	u64 file_bytes, file_sectors;	/* of the extent */
 	struct vmdk_geometry geo;
 	unsigned int copies;		/* 1 or 2 */
@@ -28,7 +28,7 @@ struct vmdk_tables {
 };
 
 int vmdk_tables_open(struct vmdk_tables *t, int fd, struct vmdk_fault *fault);
-int vmdk_tables_open_stream(struct vmdk_tables *t, int fd, u64 base, u64 bytes,
+int vmdk_tables_open_stream(struct vmdk_tables *t, const struct vmdk_part *part,
 			    struct vmdk_fault *fault);
 int vmdk_tables_open_cowd(struct vmdk_tables *t, int fd,
 			  struct vmdk_fault *fault);

@@ -41,7 +41,7 @@ static int open_file(struct vmdk_opener *o)
 }
 
 /* From here on the image is a part of the file, and messages say which. */
-static int take_member(struct vmdk_opener *o, const struct vmdk_ova_disk *disk)
+static int take_member(struct vmdk_opener *o, struct vmdk_ova_disk *disk)
 {
 	if (disk->refusal) {
 		o->why = strdup(disk->refusal);
@@ -55,8 +55,17 @@ static int take_member(struct vmdk_opener *o, const struct vmdk_ova_disk *disk)
 	}
 	o->path = o->label;
 	o->place.path = o->label;
-	o->place.base = disk->offset;
-	o->place.bytes = disk->size;
+	o->img->member_offset = disk->offset;
+	o->img->member_bytes = disk->size;
+	o->place.part.base = disk->offset;
+	o->place.part.bytes = disk->size;
+	if (!disk->windows.nr)
+		return 0;
+	/* they outlive the list of the disks */
+	o->img->windows = disk->windows;
+	disk->windows = (struct vmdk_windows){ 0 };
+	o->place.part.windows = &o->img->windows;
+	o->place.part.base = 0;
 	return 0;
 }
 
@@ -84,7 +93,8 @@ static int find_image(struct vmdk_opener *o)
 	int ret;
 
 	o->place = (struct vmdk_place){
-		.fd = o->img->desc_fd, .path = o->file, .bytes = o->st.st_size,
+		.part = { .fd = o->img->desc_fd, .bytes = o->st.st_size },
+		.path = o->file,
 	};
 	ret = vmdk_read_start(o, &o->place, block, sizeof(block));
 	if (ret)
@@ -253,6 +263,7 @@ void vmdk_image_close(struct vmdk_image *image)
 	if (image->desc_fd >= 0)
 		close(image->desc_fd);
 	vmdk_descriptor_free(&image->desc);
+	vmdk_windows_free(&image->windows);
 	free(image->extents);
 	free(image->refusal);
 	free(image->text);

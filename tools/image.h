@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "descriptor.h"
+#include "part.h"
 #include "vmdk_format.h"
 
 struct vmdk_open_options {
@@ -29,7 +30,8 @@ struct vmdk_image_extent {
 	enum vmdk_kind kind;
 	enum vmdk_access access; /* the lesser of descriptor and caller */
 	const char *read_only;	/* why it can be read only, or NULL */
-	uint64_t offset;	/* bytes */
+	const struct vmdk_windows *windows; /* that the file consists of, or NULL */
+	uint64_t offset;	/* bytes; of @windows if there are any */
 	uint64_t length;	/* bytes; 0: to the end of the file */
 	uint64_t file_bytes;	/* size of the file when opened */
 	uint64_t allocated;	/* st_blocks * 512 */
@@ -42,9 +44,12 @@ struct vmdk_image_extent {
 struct vmdk_image {
 	char *path;		/* as the user named it */
 	char *member;		/* OVA: name of the member; else NULL */
+	uint64_t member_offset;	/* byte at which it begins; or its first chunk */
+	uint64_t member_bytes;	/* its size; with all chunks */
+	struct vmdk_windows windows; /* its chunks, where there are several */
 	int desc_fd;		/* file that holds the descriptor */
 	bool embedded;		/* inside an extent */
-	uint64_t desc_offset;	/* byte of the text in desc_fd */
+	uint64_t desc_offset;	/* byte of the text in desc_fd, or in windows */
 	uint64_t desc_size;
 	char *text;
 	struct vmdk_descriptor desc;

@@ -26,7 +26,8 @@ struct request {
 /* ------------------------------------------------------- the whole disk */
 
 enum {
-	DISK_FILE, DISK_MEMBER, DISK_TYPE, DISK_CAPACITY, DISK_SECTORS, DISK_ALLOCATED,
+	DISK_FILE, DISK_MEMBER, DISK_MEMBER_OFFSET, DISK_MEMBER_SIZE,
+	DISK_CHUNKS, DISK_TYPE, DISK_CAPACITY, DISK_SECTORS, DISK_ALLOCATED,
 	DISK_CID, DISK_PARENT_CID, DISK_PARENT, DISK_LINKS, DISK_CONTENT_ID,
 	DISK_UUID, DISK_ADAPTER, DISK_GEOMETRY, DISK_BIOS_GEOMETRY,
 	DISK_HW_VERSION, DISK_TOOLS_VERSION, DISK_THIN, DISK_VERSION,
@@ -38,6 +39,12 @@ enum {
 static const struct table_column disk_columns[NR_DISK] = {
 	[DISK_FILE] = { "FILE", TABLE_STRING, false, "file" },
 	[DISK_MEMBER] = { "MEMBER", TABLE_STRING, false, "member of the OVA" },
+	[DISK_MEMBER_OFFSET] = { "MEMBER-OFFSET", TABLE_NUMBER, false,
+				 "byte of the OVA at which it begins" },
+	[DISK_MEMBER_SIZE] = { "MEMBER-SIZE", TABLE_SIZE, false,
+			       "bytes in the OVA" },
+	[DISK_CHUNKS] = { "CHUNKS", TABLE_NUMBER, false,
+			  "chunks that it is cut into" },
 	[DISK_TYPE] = { "TYPE", TABLE_STRING, false, "create type" },
 	[DISK_CAPACITY] = { "CAPACITY", TABLE_SIZE, false, "capacity" },
 	[DISK_SECTORS] = { "SECTORS", TABLE_NUMBER, false,
@@ -105,7 +112,7 @@ static const struct table_column extent_columns[NR_EXT] = {
 	[EXT_TYPE] = { "TYPE", TABLE_STRING, false, "type in the descriptor" },
 	[EXT_NAME] = { "NAME", TABLE_STRING, false, "name in the descriptor" },
 	[EXT_OFFSET] = { "OFFSET", TABLE_NUMBER, true,
-			 "byte of the file at which it begins" },
+			 "byte of the file, or of its chunks together, at which it begins" },
 	[EXT_GRAIN_SIZE] = { "GRAIN-SIZE", TABLE_SIZE, false,
 			     "unit of allocation" },
 	[EXT_ALLOCATED] = { "ALLOCATED", TABLE_SIZE, false,
@@ -279,10 +286,21 @@ static void set_descriptor(struct table *table,
 	table_set_string(table, DISK_CHANGE_TRACK, desc->change_track);
 }
 
+static void set_member(struct table *table, const struct vmdk_image *image)
+{
+	table_set_string(table, DISK_MEMBER, image->member);
+	if (!image->member)
+		return;
+	table_set_number(table, DISK_MEMBER_OFFSET, image->member_offset);
+	table_set_number(table, DISK_MEMBER_SIZE, image->member_bytes);
+	if (image->windows.nr)
+		table_set_number(table, DISK_CHUNKS, image->windows.nr);
+}
+
 static void set_image(struct table *table, const struct vmdk_image *image)
 {
 	table_set_string(table, DISK_FILE, image->path);
-	table_set_string(table, DISK_MEMBER, image->member);
+	set_member(table, image);
 	table_set_string(table, DISK_READ_ONLY, image->read_only);
 	table_set_number(table, DISK_CAPACITY,
 			 image->sectors << VMDK_SECTOR_SHIFT);

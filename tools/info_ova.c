@@ -16,7 +16,7 @@
 
 enum {
 	COL_DISK, COL_NAME, COL_ID, COL_TYPE, COL_CAPACITY, COL_SIZE,
-	COL_OFFSET, COL_FAULT, NR_COLUMNS
+	COL_OFFSET, COL_CHUNKS, COL_FAULT, NR_COLUMNS
 };
 
 static const struct table_column columns[NR_COLUMNS] = {
@@ -28,6 +28,8 @@ static const struct table_column columns[NR_COLUMNS] = {
 	[COL_SIZE] = { "SIZE", TABLE_SIZE, false, "bytes in the archive" },
 	[COL_OFFSET] = { "OFFSET", TABLE_NUMBER, true,
 			 "byte of the archive at which it begins" },
+	[COL_CHUNKS] = { "CHUNKS", TABLE_NUMBER, true,
+			 "chunks that it is cut into" },
 	[COL_FAULT] = { "FAULT", TABLE_STRING, true,
 			"why it cannot be attached" },
 };
@@ -93,6 +95,8 @@ static void add_disk(struct table *table, const char *path, size_t number,
 	if (disk->offset) {
 		table_set_number(table, COL_SIZE, disk->size);
 		table_set_number(table, COL_OFFSET, disk->offset);
+		if (disk->windows.nr)
+			table_set_number(table, COL_CHUNKS, disk->windows.nr);
 	}
 	if (!disk->refusal)
 		set_image(table, path, number);

@@ -22,11 +22,12 @@ static struct vmdk_place place_of(const struct vmdk_opener *o,
 				  const struct vmdk_image_extent *ext)
 {
 	struct vmdk_place place = {
-		.fd = ext->fd, .path = ext->path, .bytes = ext->file_bytes,
+		.part = { .fd = ext->fd, .bytes = ext->file_bytes },
+		.path = ext->path,
 	};
 
 	if (o->img->member)
-		place.base = o->place.base;
+		place.part = o->place.part;
 	return place;
 }
 
@@ -110,7 +111,7 @@ static int read_footer(struct vmdk_opener *o, const struct vmdk_place *place,
 		       const struct vmdk_sparse_header *header,
 		       struct vmdk_geometry *geo)
 {
-	uint64_t end = place->bytes >> VMDK_SECTOR_SHIFT << VMDK_SECTOR_SHIFT;
+	uint64_t end = place->part.bytes >> VMDK_SECTOR_SHIFT << VMDK_SECTOR_SHIFT;
 	uint64_t size = end < VMDK_TAIL_BYTES_MAX ? end : VMDK_TAIL_BYTES_MAX;
 	struct vmdk_place tail = *place;
 	struct vmdk_fault fault;
@@ -119,11 +120,11 @@ static int read_footer(struct vmdk_opener *o, const struct vmdk_place *place,
 
 	if (!buf)
 		return vmdk_no_memory(o);
-	tail.base += end - size;
-	tail.bytes = size;
+	tail.part.base += end - size;
+	tail.part.bytes = size;
 	ret = vmdk_read_start(o, &tail, buf, size);
 	if (!ret && vmdk_footer_decode(header, buf, size, end - size,
-				       place->bytes, geo, &fault))
+				       place->part.bytes, geo, &fault))
 		ret = vmdk_refuse_fault(o, place, &fault);
 	free(buf);
 	return ret;
@@ -184,10 +185,11 @@ static int inspect_sparse(struct vmdk_opener *o, struct vmdk_image_extent *ext)
 		ret = inspect_cowd(o, ext, &place);
 	else
 		ret = inspect_hosted(o, ext, &place);
-	ext->offset = place.base;
+	ext->offset = place.part.base;
+	ext->windows = place.part.windows;
 	if (!o->img->member)
 		return ret;
-	ext->length = place.bytes;
+	ext->length = place.part.bytes;
 	if (!ext->read_only)
 		ext->read_only = MEMBER;
 	return ret;
@@ -207,7 +209,7 @@ static int inspect_sesparse(struct vmdk_opener *o, struct vmdk_image_extent *ext
 	ret = vmdk_read_start(o, &place, &header, sizeof(header));
 	if (ret)
 		return ret;
-	if (vmdk_sesparse_decode(&header, place.bytes, &geo, &fault))
+	if (vmdk_sesparse_decode(&header, place.part.bytes, &geo, &fault))
 		return vmdk_refuse_fault(o, &place, &fault);
 	ext->has_header = true;
 	ext->geo.capacity = geo.capacity;
@@ -216,7 +218,7 @@ static int inspect_sesparse(struct vmdk_opener *o, struct vmdk_image_extent *ext
 					      capacity));
 	if (ret)
 		return ret;
-	place.base += geo.volatile_header << VMDK_SECTOR_SHIFT;
+	place.part.base += geo.volatile_header << VMDK_SECTOR_SHIFT;
 	ret = vmdk_read_start(o, &place, &state, sizeof(state));
 	if (!ret && vmdk_sesparse_decode_volatile(&state, &geo, &fault))
 		ret = vmdk_refuse_fault(o, &place, &fault);
@@ -243,8 +245,8 @@ int vmdk_inspect_extent(struct vmdk_opener *o, struct vmdk_image_extent *ext)
 		return inspect_device(o, ext);
 	if (fstat(ext->fd, &st))
 		return vmdk_refuse(&o->why, -errno, "%s: %m", ext->path);
-	ext->file_bytes = o->img->member ? o->place.bytes : (uint64_t)st.st_size;
-	ext->allocated = o->img->member ? o->place.bytes :
+	ext->file_bytes = o->img->member ? o->place.part.bytes : (uint64_t)st.st_size;
+	ext->allocated = o->img->member ? o->place.part.bytes :
 					  (uint64_t)st.st_blocks * 512;
 	switch (ext->desc->type) {
 	case VMDK_TYPE_SPARSE:

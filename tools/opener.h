@@ -16,15 +16,12 @@
 
 /**
  * struct vmdk_place - where an extent, or all of an image, lies
- * @fd: the file
+ * @part: the bytes; what messages call a byte counts from its start
  * @path: what messages call it
- * @base: byte of the file at which it begins
- * @bytes: its size; what messages call a byte counts from @base
  */
 struct vmdk_place {
-	int fd;
+	struct vmdk_part part;
 	const char *path;
-	uint64_t base, bytes;
 };
 
 /**

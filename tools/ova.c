@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "chunks.h"
 #include "grain_tables.h"
 #include "ova.h"
 #include "ovf.h"
@@ -18,6 +19,14 @@
 
 #define NAMES_SHOWN_MAX	16	/* in a message */
 
+/**
+ * struct reader - an appliance while it is read
+ * @name: the file at hand, as the archive calls it
+ * @member: which member that is, or its first chunk; NULL: that is not there
+ * @chunks: its chunks, by their numbers; room for one per member
+ * @nr_chunks: how many there are
+ * @both: there is a member of that name, and chunks
+ */
 struct reader {
 	int fd;
 	const char *path;
@@ -25,6 +34,11 @@ struct reader {
 	struct vmdk_ovf ovf;
 	struct vmdk_ova *ova;
 	char **why;
+	char *name;
+	const struct vmdk_tar_member *member;
+	const struct vmdk_tar_member **chunks;
+	size_t nr_chunks;
+	bool both;
 };
 
 static int no_memory(struct reader *r)
@@ -132,44 +146,41 @@ static void decode_percent(char *s)
 	*out = '\0';
 }
 
-static const struct vmdk_tar_member *find_chunk(const struct reader *r,
-						const char *name,
-						unsigned int number)
+/*
+ * A file of which chunkSize is given has its chunks, else the member; and what
+ * there is of the two when that is the other one.
+ */
+static void find_by_name(struct reader *r, const char *name, bool chunked)
 {
-	const struct vmdk_tar_member *member;
-	char *chunk;
+	r->member = vmdk_tar_find(&r->tar, name);
+	r->nr_chunks = 0;
+	if (!r->member || chunked)
+		r->nr_chunks = vmdk_chunks_find(&r->tar, name, r->chunks);
+	r->both = r->member && r->nr_chunks;
+	if (!r->member && r->nr_chunks)
+		r->member = r->chunks[0];
+}
 
-	if (asprintf(&chunk, "%s.%09u", name, number) < 0)
-		return NULL;
-	member = vmdk_tar_find(&r->tar, chunk);
-	free(chunk);
-	return member;
+static bool is_found(const struct reader *r)
+{
+	return r->member || r->nr_chunks;
 }
 
 /* As it is written, else with its percent signs decoded. */
-static const struct vmdk_tar_member *find_member(const struct reader *r,
-						 const char *href, bool *chunked)
+static int find_file(struct reader *r, const struct vmdk_ovf_file *file)
 {
-	const struct vmdk_tar_member *member;
-	char *name = strdup(href);
-
-	if (!name)
-		return NULL;
-	if (!strncmp(name, "./", 2))
-		memmove(name, name + 2, strlen(name + 2) + 1);
-	member = vmdk_tar_find(&r->tar, name);
-	if (!member) {
-		decode_percent(name);
-		member = vmdk_tar_find(&r->tar, name);
+	free(r->name);
+	r->name = strdup(file->href);
+	if (!r->name)
+		return no_memory(r);
+	if (!strncmp(r->name, "./", 2))
+		memmove(r->name, r->name + 2, strlen(r->name + 2) + 1);
+	find_by_name(r, r->name, file->chunk_size);
+	if (!is_found(r)) {
+		decode_percent(r->name);
+		find_by_name(r, r->name, file->chunk_size);
 	}
-	*chunked = false;
-	if (!member) {
-		/* a lone chunk is the whole file */
-		member = find_chunk(r, name, 0);
-		*chunked = member && find_chunk(r, name, 1);
-	}
-	free(name);
-	return member;
+	return 0;
 }
 
 static bool is_gzip(const struct reader *r, const struct vmdk_tar_member *member)
@@ -182,21 +193,20 @@ static bool is_gzip(const struct reader *r, const struct vmdk_tar_member *member
 }
 
 static const char *file_fault(const struct reader *r,
-			      const struct vmdk_ovf_file *file,
-			      const struct vmdk_tar_member *member, bool chunked)
+			      const struct vmdk_ovf_file *file)
 {
 	bool compressed = file->compression && *file->compression &&
 			  strcasecmp(file->compression, "identity");
 
-	if (!member && strstr(file->href, "://"))
+	if (!is_found(r) && strstr(file->href, "://"))
 		return "is not in the archive, but elsewhere";
-	if (!member)
+	if (!is_found(r))
 		return "there is no such member in the archive";
-	if (chunked)
-		return "is cut into chunks: extract them with tar, and put them together with cat";
-	if (compressed || is_gzip(r, member))
+	if (r->both)
+		return "is in the archive in one piece and in chunks as well";
+	if (compressed || (r->member && is_gzip(r, r->member)))
 		return "is compressed as a whole: extract it with tar, and unpack it with gunzip";
-	return member->odd;
+	return r->member ? r->member->odd : NULL;
 }
 
 static const char *disk_fault(const struct vmdk_ovf_disk *entry,
@@ -209,32 +219,81 @@ static const char *disk_fault(const struct vmdk_ovf_disk *entry,
 	return NULL;
 }
 
+/* Where it lies, as far as that can be told. */
+static void place_disk(const struct reader *r, struct vmdk_ova_disk *disk)
+{
+	size_t i;
+
+	if (!r->member)
+		return;
+	disk->offset = r->member->offset;
+	disk->size = r->member->size;
+	for (i = 1; i < r->nr_chunks; i++)
+		disk->size += r->chunks[i] ? r->chunks[i]->size : 0;
+}
+
+/* A lone chunk is a member as others are. */
+static int name_disk(struct reader *r, const struct vmdk_ovf_disk *entry,
+		     const struct vmdk_ovf_file *file,
+		     struct vmdk_ova_disk *disk)
+{
+	const char *name = file ? file->href : entry->file_ref;
+
+	if (file && r->nr_chunks > 1)
+		name = r->name;
+	else if (file && r->member)
+		name = r->member->name;
+	disk->name = strdup(name);
+	disk->id = entry->id ? strdup(entry->id) : NULL;
+	return disk->name && (disk->id || !entry->id) ? 0 : no_memory(r);
+}
+
+static int refuse_disk(struct reader *r, struct vmdk_ova_disk *disk,
+		       const char *fault)
+{
+	vmdk_refuse(&disk->refusal, 0, "%s:%s: %s", r->path, disk->name, fault);
+	return disk->refusal ? 0 : no_memory(r);
+}
+
+static int join_chunks(struct reader *r, const struct vmdk_ovf_file *file,
+		       struct vmdk_ova_disk *disk)
+{
+	char *fault;
+	int ret;
+
+	if (!r->nr_chunks)
+		return 0;
+	fault = vmdk_chunks_fault(file, r->chunks, r->nr_chunks);
+	if (fault) {
+		ret = refuse_disk(r, disk, fault);
+		free(fault);
+		return ret;
+	}
+	if (r->nr_chunks == 1)
+		return 0;
+	return vmdk_chunks_join(r->chunks, r->nr_chunks, &disk->windows) ?
+	       no_memory(r) : 0;
+}
+
 static int fill_disk(struct reader *r, const struct vmdk_ovf_disk *entry,
 		     struct vmdk_ova_disk *disk)
 {
 	const struct vmdk_ovf_file *file = vmdk_ovf_find(&r->ovf,
 							 entry->file_ref);
 	const char *fault = disk_fault(entry, file);
-	const struct vmdk_tar_member *member = NULL;
-	bool chunked;
+	int ret = file ? find_file(r, file) : 0;
 
+	if (ret)
+		return ret;
+	if (!fault)
+		fault = file_fault(r, file);
 	if (file)
-		member = find_member(r, file->href, &chunked);
-	if (!fault)
-		fault = file_fault(r, file, member, chunked);
-	if (member) {
-		disk->offset = member->offset;
-		disk->size = member->size;
-	}
-	disk->name = strdup(member ? member->name : file ? file->href :
-			    entry->file_ref);
-	disk->id = entry->id ? strdup(entry->id) : NULL;
-	if (!disk->name || (entry->id && !disk->id))
-		return no_memory(r);
-	if (!fault)
-		return 0;
-	vmdk_refuse(&disk->refusal, 0, "%s:%s: %s", r->path, disk->name, fault);
-	return disk->refusal ? 0 : no_memory(r);
+		place_disk(r, disk);
+	ret = name_disk(r, entry, file, disk);
+	if (ret)
+		return ret;
+	return fault ? refuse_disk(r, disk, fault) :
+		       join_chunks(r, file, disk);
 }
 
 /* A disk without a file is one that a new machine gets empty: not one of ours. */
@@ -245,7 +304,8 @@ static int list_disks(struct reader *r)
 	int ret = 0;
 
 	ova->disks = calloc(r->ovf.nr_disks + 1, sizeof(*ova->disks));
-	if (!ova->disks)
+	r->chunks = calloc(r->tar.nr, sizeof(*r->chunks));
+	if (!ova->disks || !r->chunks)
 		return no_memory(r);
 	for (i = 0; !ret && i < r->ovf.nr_disks; i++)
 		if (r->ovf.disks[i].file_ref)
@@ -284,6 +344,8 @@ int vmdk_ova_read(int fd, uint64_t bytes, const char *path,
 		ret = list_disks(&r);
 	if (ret)
 		vmdk_ova_free(ova);
+	free(r.chunks);
+	free(r.name);
 	vmdk_ovf_free(&r.ovf);
 	vmdk_tar_free(&r.tar);
 	return ret;
@@ -301,6 +363,7 @@ void vmdk_ova_free(struct vmdk_ova *ova)
 		free(ova->disks[i].name);
 		free(ova->disks[i].id);
 		free(ova->disks[i].refusal);
+		vmdk_windows_free(&ova->disks[i].windows);
 	}
 	free(ova->disks);
 	memset(ova, 0, sizeof(*ova));

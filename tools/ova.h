@@ -9,17 +9,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "part.h"
+
 /**
  * struct vmdk_ova_disk - a disk of an appliance
  * @name: of the member, or what the descriptor calls it; never NULL
  * @id: diskId in the descriptor, or NULL
- * @offset: byte of the archive at which it begins
+ * @offset: byte of the archive at which it, or its first chunk, begins
  * @size: its bytes in the archive
+ * @windows: its chunks, where there are several; else empty
  * @refusal: why it cannot be used, one line; NULL when it can
  */
 struct vmdk_ova_disk {
 	char *name, *id;
 	uint64_t offset, size;
+	struct vmdk_windows windows;
 	char *refusal;
 };
 

@@ -56,16 +56,31 @@ static int keep(struct reader *r, char **value)
 	return *value ? 0 : no_memory(r);
 }
 
-static int keep_number(struct reader *r, uint64_t *value)
+/* The attribute at hand; false when it is not a number. */
+static bool is_number(struct reader *r, uint64_t *value)
 {
 	const char *text = (const char *)xmlTextReaderConstValue(r->xml);
 
 	*value = 0;
 	do {
 		if (!text || *text < '0' || *text > '9' || *value >> 59)
-			return refuse(r, "chunkSize is not a number");
+			return false;
 		*value = *value * 10 + (*text - '0');
 	} while (*++text);
+	return true;
+}
+
+static int keep_chunk_size(struct reader *r, struct vmdk_ovf_file *file)
+{
+	return is_number(r, &file->chunk_size) ? 0 :
+	       refuse(r, "chunkSize is not a number");
+}
+
+/* It is only needed to tell whether all chunks are there. */
+static int keep_size(struct reader *r, struct vmdk_ovf_file *file)
+{
+	if (!is_number(r, &file->size))
+		file->size = 0;
 	return 0;
 }
 
@@ -84,7 +99,9 @@ static int file_attribute(struct reader *r, struct vmdk_ovf_file *file)
 	if (name_is(r, "compression"))
 		return keep(r, &file->compression);
 	if (name_is(r, "chunkSize"))
-		return keep_number(r, &file->chunk_size);
+		return keep_chunk_size(r, file);
+	if (name_is(r, "size"))
+		return keep_size(r, file);
 	return 0;
 }
 

@@ -15,6 +15,7 @@ struct vmdk_ovf_file {
 	char *id, *href;	/* href is never NULL */
 	char *compression;	/* NULL or "identity": none */
 	uint64_t chunk_size;	/* 0: in one piece */
+	uint64_t size;		/* of all chunks; 0: not given */
 };
 
 /* DiskSection/Disk */

@@ -38,8 +38,8 @@ static int read_at(struct vmdk_opener *o, const struct vmdk_place *place,
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n = pread(place->fd, (char *)buf + done, len - done,
-				  place->base + pos + done);
+		ssize_t n = vmdk_part_pread(&place->part, (char *)buf + done,
+					    len - done, pos + done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -80,7 +80,7 @@ static int check_magics(struct vmdk_opener *o, const struct vmdk_place *place,
 	const struct magic *m, *end = magics + sizeof(magics) / sizeof(*m);
 
 	for (m = magics; m < end; m++)
-		if (place->bytes >= m->offset + m->size &&
+		if (place->part.bytes >= m->offset + m->size &&
 		    !memcmp(bytes + m->offset, m->bytes, m->size))
 			return vmdk_refuse(&o->why, m->ret,
 					   "%s: header at byte %zu: %s",
@@ -130,7 +130,7 @@ int vmdk_read_start(struct vmdk_opener *o, const struct vmdk_place *place,
 		    void *buf, size_t size)
 {
 	memset(buf, 0, size);
-	return read_at(o, place, buf, place->bytes < size ? place->bytes : size,
+	return read_at(o, place, buf, place->part.bytes < size ? place->part.bytes : size,
 		       0);
 }
 
@@ -154,12 +154,12 @@ int vmdk_decode_header(struct vmdk_opener *o, const struct vmdk_place *place,
 		ret = check_magics(o, place, (const char *)header);
 	if (ret)
 		return ret;
-	if (place->bytes < sizeof(*header))
+	if (place->part.bytes < sizeof(*header))
 		return vmdk_refuse(&o->why, -EINVAL,
 				   "%s: header at byte 0: the file has %llu bytes, a header has %zu",
-				   place->path, ULL(place->bytes),
+				   place->path, ULL(place->part.bytes),
 				   sizeof(*header));
-	if (vmdk_header_decode(header, place->bytes, geo, &fault))
+	if (vmdk_header_decode(header, place->part.bytes, geo, &fault))
 		return vmdk_refuse_fault(o, place, &fault);
 	return 0;
 }
@@ -183,12 +183,12 @@ int vmdk_decode_cowd(struct vmdk_opener *o, const struct vmdk_place *place,
 	ret = vmdk_read_start(o, place, header, sizeof(*header));
 	if (ret)
 		return ret;
-	if (place->bytes < sizeof(*header))
+	if (place->part.bytes < sizeof(*header))
 		return vmdk_refuse(&o->why, -EINVAL,
 				   "%s: header at byte 0: the file has %llu bytes, a header has %zu",
-				   place->path, ULL(place->bytes),
+				   place->path, ULL(place->part.bytes),
 				   sizeof(*header));
-	if (vmdk_cowd_decode(header, place->bytes, geo, &free_sector, &fault))
+	if (vmdk_cowd_decode(header, place->part.bytes, geo, &free_sector, &fault))
 		return vmdk_refuse_fault(o, place, &fault);
 	return 0;
 }
@@ -199,7 +199,7 @@ static int parse_text(struct vmdk_opener *o, uint64_t offset, uint64_t size)
 	struct vmdk_text_fault fault;
 	int ret;
 
-	img->desc_offset = o->place.base + offset;
+	img->desc_offset = o->place.part.base + offset;
 	img->desc_size = size;
 	img->text = calloc(1, size + 1);
 	if (!img->text)
@@ -228,7 +228,7 @@ static int parse_text(struct vmdk_opener *o, uint64_t offset, uint64_t size)
  */
 static int read_text_file(struct vmdk_opener *o)
 {
-	uint64_t size = o->place.bytes, at;
+	uint64_t size = o->place.part.bytes, at;
 	int ret;
 
 	if (o->img->member)
@@ -425,12 +425,12 @@ int vmdk_probe(struct vmdk_opener *o)
 {
 	int ret;
 
-	if (!o->place.bytes)
+	if (!o->place.part.bytes)
 		return vmdk_refuse(&o->why, -EINVAL, "%s: is empty", o->path);
 	ret = vmdk_read_start(o, &o->place, &o->header, sizeof(o->header));
 	if (ret)
 		return ret;
-	if (!o->img->member && is_descriptor_of_flat(&o->header, o->place.bytes))
+	if (!o->img->member && is_descriptor_of_flat(&o->header, o->place.part.bytes))
 		return read_descriptor_of_flat(o);
 	if (has_sparse_magic(&o->header))
 		return read_embedded(o);

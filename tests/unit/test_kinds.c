@@ -222,6 +222,55 @@ static void test_stream_in_ova(void **state)
 	assert_int_equal(found.result.grains_allocated, 3);
 }
 
+/* Headers, tables and grains go across the ends of chunks. */
+static void test_stream_in_chunks(void **state)
+{
+	static const char * const commands[] = {
+		"split -b 1000 -d -a 9 a.vmdk a.vmdk.",
+		"tar -cf x.ova x.ovf a.vmdk.0*",
+		"truncate -s 999 a.vmdk.000000002",
+		"tar -cf short.ova x.ovf a.vmdk.0*",
+	};
+	static const struct mks_options shapes[] = {
+		{ .place = MKS_FOOTER }, { .place = MKS_FRONT }, { .pad = 300 },
+	};
+	struct vmdk_image *img;
+	struct findings found;
+	size_t i, k;
+
+	(void)state;
+	put_text("x.ovf", "<e><File id='a' href='a.vmdk' chunkSize='1000'/>"
+		 "<Disk fileRef='a'/></e>");
+	for (i = 0; i < NR_OF(shapes); i++) {
+		put_stream("a.vmdk", &shapes[i], MKS_SOUND);
+		for (k = 0; k < NR_OF(commands); k++)
+			assert_int_equal(system(commands[k]), 0);
+		img = accept("x.ova", &reading);
+		assert_non_null(img->extents[0].windows);
+		assert_true(img->extents[0].windows->nr > 3);
+		vmdk_image_close(img);
+		check("x.ova", &reading, &found);
+		assert_string_equal(found.first, "");
+		assert_int_equal(found.result.grains_allocated, 3);
+		refuse("short.ova", &reading, -EOPNOTSUPP,
+		       "chunk 2 of it has 999 bytes");
+		assert_int_equal(system("rm a.vmdk.0*"), 0);
+	}
+}
+
+/* A damaged byte in a chunk is found where the whole file has it. */
+static void test_damage_in_chunks(void **state)
+{
+	(void)state;
+	put_text("x.ovf", "<e><File id='a' href='a.vmdk' chunkSize='1000'/>"
+		 "<Disk fileRef='a'/></e>");
+	put_stream("a.vmdk", &(struct mks_options){ 0 }, MKS_BAD_SUM);
+	assert_int_equal(system("split -b 1000 -d -a 9 a.vmdk a.vmdk. &&"
+				"tar -cf x.ova x.ovf a.vmdk.0*"), 0);
+	find_corrupt("x.ova", "grain");
+	find_corrupt("a.vmdk", "grain");
+}
+
 /* -------------------------------------------------------------------- COWD */
 
 static void put_cowd(struct mkc_image *m)
@@ -460,6 +509,8 @@ int main(void)
 		TEST(test_stream_tables),
 		TEST(test_stream_extent),
 		TEST(test_stream_in_ova),
+		TEST(test_stream_in_chunks),
+		TEST(test_damage_in_chunks),
 		TEST(test_cowd),
 		TEST(test_cowd_child),
 		TEST(test_cowd_damage),

@@ -318,22 +318,189 @@ static void test_other_disk_is_no_harm(void **state)
 	refuse("x.ova", choose("a.vmdk"), -EINVAL, "is the name of 2 disks");
 }
 
-static void test_chunks(void **state)
+/* The bytes of a disk of @sectors. */
+static void make_disk(struct mk_image *m, uint64_t sectors)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), HEAD "RW %llu SPARSE \"old name\"\n",
+		 (unsigned long long)sectors);
+	make_sparse(m, &(struct mk_options){ .capacity = sectors }, text);
+}
+
+#define CHUNKED(attributes)						\
+	OVF("<File ovf:id='f1' ovf:href='a%%20b' " attributes "/>",	\
+	    DISK_TAG("d1", "f1"))
+
+/* "a b.000000000" and so on; the order of the members means nothing. */
+static void add_chunks(struct archive *a, const struct mk_image *m,
+		       size_t chunk, size_t first, size_t end)
+{
+	char name[32];
+	size_t i;
+
+	for (i = end; i-- > first;) {
+		size_t from = i * chunk, left = m->size - from;
+
+		snprintf(name, sizeof(name), "a b.%09zu", i);
+		add(a, name, m->bytes + from, left < chunk ? left : chunk);
+	}
+}
+
+static void put_chunked(const struct mk_image *m, const char *attributes,
+			size_t chunk, size_t first, size_t end)
 {
 	struct archive a = { 0 };
+	char ovf[1024];
+
+	snprintf(ovf, sizeof(ovf), CHUNKED("%s"), attributes);
+	add_text(&a, "x.ovf", ovf);
+	add_chunks(&a, m, chunk, first, end);
+	finish(&a, "x.ova");
+}
+
+static void test_lone_chunk(void **state)
+{
+	struct archive a = { 0 };
+	struct vmdk_image *img;
+	size_t at;
 
 	(void)state;
 	add_text(&a, "x.ovf",
 		 OVF("<File ovf:id='f1' ovf:href='a.vmdk' ovf:chunkSize='9'/>",
 		     DISK_TAG("d1", "f1")));
-	add_disk(&a, "a.vmdk.000000000", 2048);
-	grow(&a, 0);
-	put("x.ova", a.bytes, a.size);
-	/* one chunk is the file */
-	vmdk_image_close(accept("x.ova", &reading));
-	add_text(&a, "a.vmdk.000000001", "more");
+	at = add_disk(&a, "a.vmdk.000000000", 2048);
+	/* names that are none of a chunk */
+	add_text(&a, "a.vmdk.00000000", "no");
+	add_text(&a, "a.vmdk.0000000001", "no");
+	add_text(&a, "a.vmdk.00000000x", "no");
+	add_text(&a, "a.vmdk-000000001", "no");
 	finish(&a, "x.ova");
-	refuse("x.ova", &reading, -EOPNOTSUPP, "is cut into chunks: extract");
+	img = accept("x.ova", &reading);
+	assert_string_equal(img->member, "a.vmdk.000000000");
+	assert_null(img->extents[0].windows);
+	assert_int_equal(img->extents[0].offset, at + BLOCK);
+	vmdk_image_close(img);
+}
+
+/* What is read through the chunks is what was cut. */
+static void check_windows(const struct vmdk_image *img, const struct mk_image *m,
+			  size_t nr)
+{
+	const struct vmdk_image_extent *ext = &img->extents[0];
+	const struct vmdk_part part = {
+		.fd = ext->fd, .windows = ext->windows, .base = ext->offset,
+		.bytes = ext->file_bytes,
+	};
+	uint8_t *bytes = malloc(m->size + 1);
+	size_t i;
+
+	assert_non_null(bytes);
+	assert_non_null(ext->windows);
+	assert_int_equal(ext->windows->nr, nr);
+	assert_int_equal(ext->windows->bytes, m->size);
+	assert_int_equal(ext->length, m->size);
+	assert_int_equal(ext->offset, 0);
+	assert_int_equal(vmdk_part_read(&part, bytes, m->size, 0), 0);
+	assert_memory_equal(bytes, m->bytes, m->size);
+	for (i = 1; i < m->size; i = i * 2 + 1) {
+		assert_int_equal(vmdk_part_read(&part, bytes, i, m->size - i),
+				 0);
+		assert_memory_equal(bytes, m->bytes + m->size - i, i);
+	}
+	assert_int_equal(vmdk_part_read(&part, bytes, 2, m->size - 1), -EIO);
+	assert_int_equal(vmdk_part_read(&part, bytes, 1, UINT64_MAX), -EIO);
+	free(bytes);
+}
+
+static void test_chunks(void **state)
+{
+	static const size_t sizes[] = { 512, 4096, 10240, 65535, 1000, 511 };
+	struct vmdk_image *img;
+	struct mk_image m;
+	char attributes[96];
+	size_t i, nr;
+
+	(void)state;
+	make_disk(&m, 2048);
+	for (i = 0; i < NR_OF(sizes); i++) {
+		nr = (m.size + sizes[i] - 1) / sizes[i];
+		assert_true(nr > 1);
+		snprintf(attributes, sizeof(attributes),
+			 "ovf:chunkSize='%zu' ovf:size='%zu'", sizes[i], m.size);
+		put_chunked(&m, attributes, sizes[i], 0, nr);
+		img = accept("x.ova", &writing);
+		assert_string_equal(img->member, "a b");
+		assert_string_equal(img->extents[0].path, "x.ova:a b");
+		assert_int_equal(img->extents[0].access, VMDK_ACCESS_RDONLY);
+		assert_int_equal(img->member_bytes, m.size);
+		assert_int_equal(img->sectors, 2048);
+		check_windows(img, &m, nr);
+		vmdk_image_close(img);
+		vmdk_image_close(accept("x.ova", choose("a b")));
+	}
+	mk_free(&m);
+}
+
+static void test_missing_chunks(void **state)
+{
+	struct mk_image m;
+	char size[64];
+	size_t nr;
+
+	(void)state;
+	make_disk(&m, 2048);
+	nr = (m.size + 4095) / 4096;
+	assert_true(nr > 3);
+	put_chunked(&m, "ovf:chunkSize='4096'", 4096, 1, nr);
+	refuse("x.ova", &reading, -EOPNOTSUPP,
+	       "x.ova:a b: chunk 0 of it is missing");
+	put_chunked(&m, "ovf:chunkSize='4096'", 4096, 1, 2);
+	refuse("x.ova", &reading, -EOPNOTSUPP, "chunk 0 of it is missing");
+	snprintf(size, sizeof(size), "ovf:chunkSize='4096' ovf:size='%zu'",
+		 m.size);
+	put_chunked(&m, size, 4096, 0, nr - 1);
+	refuse("x.ova", &reading, -EOPNOTSUPP, "its chunks have ");
+	put_chunked(&m, size, 4096, 0, 1);
+	refuse("x.ova", &reading, -EOPNOTSUPP,
+	       "its chunks have 4096 bytes together, but the OVF descriptor says");
+	put_chunked(&m, "", 4096, 0, nr);
+	refuse("x.ova", &reading, -EOPNOTSUPP,
+	       "is cut into chunks, but the OVF descriptor has no chunkSize");
+	put_chunked(&m, "ovf:chunkSize='4097'", 4096, 0, nr);
+	refuse("x.ova", &reading, -EOPNOTSUPP,
+	       "chunk 0 of it has 4096 bytes, but the chunkSize of the OVF descriptor is 4097");
+	mk_free(&m);
+}
+
+/* A chunk that is longer than chunkSize at the end, a gap, one of a high number. */
+static void test_odd_chunks(void **state)
+{
+	static const struct {
+		const char *name, *words;
+		size_t size;
+	} extra[] = {
+		{ "a b.000000001", "chunk 1 of it has 4097 bytes", 4097 },
+		{ "a b.000000002", "chunk 1 of it is missing", 1 },
+		{ "a b.999999999", "chunk 1 of it is missing", 1 },
+		{ "a b", "in one piece and in chunks as well", 4096 },
+		{ "a%20b", "in one piece", 1 },
+	};
+	static const char zeros[8192];
+	char ovf[1024];
+	size_t i;
+
+	(void)state;
+	snprintf(ovf, sizeof(ovf), CHUNKED("%s"), "ovf:chunkSize='4096'");
+	for (i = 0; i < NR_OF(extra); i++) {
+		struct archive a = { 0 };
+
+		add_text(&a, "x.ovf", ovf);
+		add(&a, i < 4 ? "a b.000000000" : "a%20b.000000000", zeros, 4096);
+		add(&a, extra[i].name, zeros, extra[i].size);
+		finish(&a, "x.ova");
+		refuse("x.ova", &reading, -EOPNOTSUPP, extra[i].words);
+	}
 }
 
 /* ------------------------------------------------------------ archives */
@@ -512,7 +679,10 @@ int main(void)
 		TEST(test_made_by_tar),
 		TEST(test_unusable_members),
 		TEST(test_other_disk_is_no_harm),
+		TEST(test_lone_chunk),
 		TEST(test_chunks),
+		TEST(test_missing_chunks),
+		TEST(test_odd_chunks),
 		TEST(test_bad_headers),
 		TEST(test_bad_records),
 		TEST(test_truncated),

@@ -10,9 +10,10 @@ UNIT_FORMAT := vmdk_format.c vmdk_foreign.c
 UNIT_IMAGE := tests/unit/scaffold.c tests/unit/mkvmdk.c tools/image.c \
 	      tools/probe.c tools/extents.c tools/inspect.c tools/policy.c \
 	      tools/path.c tools/lock.c tools/descriptor.c tools/ova.c \
-	      tools/ovf.c tools/tar.c tools/grain_tables.c $(UNIT_FORMAT)
+	      tools/ovf.c tools/tar.c tools/chunks.c tools/part.c \
+	      tools/grain_tables.c $(UNIT_FORMAT)
 UNIT_CHECK := tests/unit/mkvmdk.c tools/check.c tools/check_tables.c \
-	      tools/check_stream.c tools/check_sesparse.c \
+	      tools/check_stream.c tools/check_sesparse.c tools/part.c \
 	      tools/grain_tables.c tools/even_out.c $(UNIT_FORMAT)
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(UNIT_BUILD)/%,$(wildcard tests/unit/test_*.c))
 UNIT_HEADERS := $(wildcard include/*.h tools/*.h tests/unit/*.h)
