@@ -127,8 +127,11 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* An href is a URI: in place, make "a b" of "a%20b". */
-static void decode_percent(char *s)
+/**
+ * vmdk_ova_decode_name - make "a b" of "a%20b"
+ * @s: an href, which is a URI; changed in place
+ */
+void vmdk_ova_decode_name(char *s)
 {
 	char *out = s;
 
@@ -177,7 +180,7 @@ static int find_file(struct reader *r, const struct vmdk_ovf_file *file)
 		memmove(r->name, r->name + 2, strlen(r->name + 2) + 1);
 	find_by_name(r, r->name, file->chunk_size);
 	if (!is_found(r)) {
-		decode_percent(r->name);
+		vmdk_ova_decode_name(r->name);
 		find_by_name(r, r->name, file->chunk_size);
 	}
 	return 0;

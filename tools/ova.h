@@ -34,6 +34,7 @@ struct vmdk_ova {
 
 int vmdk_ova_read(int fd, uint64_t bytes, const char *path,
 		  struct vmdk_ova *ova, char **why);
+void vmdk_ova_decode_name(char *s);
 void vmdk_ova_free(struct vmdk_ova *ova);
 int vmdk_ova_choose(const struct vmdk_ova *ova, const char *which,
 		    const char *path, size_t *index, char **why);

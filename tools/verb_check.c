@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * vmdkctl check: run the rules for its kind on every extent, and print what they
- * find.
+ * find.  Of an OVA, compare the sums of its manifest, and check its disks.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "image.h"
+#include "info.h"
+#include "lock.h"
+#include "manifest.h"
+#include "path.h"
 #include "vmdkctl.h"
 
 /* All findings are counted; an extent is listed while fewer than this are. */
@@ -41,10 +48,16 @@ static const char *const severities[] = {
 	[VMDK_CHECK_CORRUPT] = "corrupt",
 };
 
+/**
+ * struct check_run - a check, and what it found
+ * @path: of the extent at hand, or of the OVA
+ * @lacking: a part could not be checked, and the line that says so was printed
+ */
 struct check_run {
 	struct table *table;
-	const char *path;	/* of the extent at hand */
+	const char *path;
 	struct vmdk_check_result total;
+	bool lacking;
 };
 
 static void print_help(void)
@@ -53,7 +66,8 @@ static void print_help(void)
 	      " vmdkctl check [options] FILE\n"
 	      "\n"
 	      "Verify the metadata of a disk, and change nothing.  Compressed grains are\n"
-	      "inflated, all of them.\n"
+	      "inflated, all of them.  Of an OVA the sums of the manifest are verified, and\n"
+	      "all disks, or those of one disk and that disk.\n"
 	      "\n"
 	      "Options:\n"
 	      "     --disk N|NAME       disk of an OVA: its number, from 1 on, or name\n"
@@ -150,15 +164,15 @@ static int exit_status(const struct vmdk_check_result *r)
 	return r->leaks || r->benign ? STATUS_LEAKS : STATUS_OK;
 }
 
-static const char *verdict(const struct vmdk_check_result *r)
+static const char *verdict(const struct check_run *run)
 {
-	switch (exit_status(r)) {
+	switch (exit_status(&run->total)) {
 	case STATUS_CORRUPT:
 		return "corrupt";
 	case STATUS_LEAKS:
-		return "leaks";
+		return run->lacking ? "incomplete" : "leaks";
 	}
-	return "clean";
+	return run->lacking ? "incomplete" : "clean";
 }
 
 static void add_count(struct json_object *object, const char *key,
@@ -174,7 +188,7 @@ static int print_json(const struct check_run *run, const char *path)
 
 	json_object_object_add(object, "file", table_json_string(path));
 	json_object_object_add(object, "verdict",
-			       json_object_new_string(verdict(r)));
+			       json_object_new_string(verdict(run)));
 	add_count(object, "corrupt", r->corrupt);
 	add_count(object, "benign", r->benign);
 	add_count(object, "leaks", r->leaks);
@@ -199,10 +213,11 @@ static void print_summary(const struct check_run *run, const char *path)
 
 	if (hidden)
 		printf("%" PRIu64 " more findings are not shown.\n", hidden);
-	printf("%s: %s: %" PRIu64 " corrupt, %" PRIu64 " benign, %" PRIu64
+	printf("%s: %s%s: %" PRIu64 " corrupt, %" PRIu64 " benign, %" PRIu64
 	       " leaks, %" PRIu64 " notes; %" PRIu64 " grains allocated, %"
 	       PRIu64 " zeroed, %" PRIu64 " leaked\n", path,
-	       words[exit_status(r)], r->corrupt, r->benign, r->leaks, r->notes,
+	       words[exit_status(r)],
+	       run->lacking ? ", but not all of it was checked" : "", r->corrupt, r->benign, r->leaks, r->notes,
 	       r->grains_allocated, r->grains_zeroed, r->grains_leaked);
 }
 
@@ -250,24 +265,179 @@ static int check_opened(struct check_run *run, const struct vmdk_image *image,
 	return exit_status(&run->total);
 }
 
+static int check_disk(struct check_run *run, const char *path,
+		      const char *disk, const struct table_options *opt)
+{
+	const struct vmdk_open_options open = { .lock = true, .disk = disk };
+	struct vmdk_image *image;
+	int ret, status;
+
+	ret = vmdk_image_open(path, &open, &image);
+	if (ret)
+		return refused(run, path, ret, opt);
+	status = check_opened(run, image, opt);
+	vmdk_image_close(image);
+	return status;
+}
+
+/* ------------------------------------------------------------------ an OVA */
+
+/**
+ * struct ova_run - the check of an appliance
+ * @run: what it found
+ * @path: the archive
+ * @ova: its disks
+ * @only: the one that --disk names, or NULL
+ */
+struct ova_run {
+	struct check_run *run;
+	const char *path;
+	struct vmdk_ova ova;
+	const struct vmdk_ova_disk *only;
+};
+
+static void count_sum(struct vmdk_check_result *total,
+		      enum vmdk_severity severity)
+{
+	if (severity == VMDK_CHECK_CORRUPT)
+		total->corrupt++;
+	else
+		total->notes++;
+}
+
+static void add_sum(const struct vmdk_sum_finding *finding, void *arg)
+{
+	const struct ova_run *o = arg;
+	struct table *table = o->run->table;
+	char *name;
+
+	count_sum(&o->run->total, finding->severity);
+	if (table_rows(table) >= FINDINGS_SHOWN_MAX)
+		return;
+	name = vmdkctl_format("%s%s%s", o->path, *finding->name ? ":" : "",
+			      finding->name);
+	table_add_row(table);
+	table_set_string(table, COL_SEVERITY, severities[finding->severity]);
+	table_set_string(table, COL_FILE, name);
+	table_set_string(table, COL_STRUCTURE, "manifest");
+	if (finding->offset)
+		table_set_number(table, COL_OFFSET, finding->offset);
+	table_set_string(table, COL_FOUND, finding->found);
+	table_set_string(table, COL_EXPECTED, finding->expected);
+	table_set_string(table, COL_FAULT, finding->text);
+	free(name);
+}
+
+/* What is worse: to know that it is bad, or not to know? */
+static int worse(int a, int b)
+{
+	static const int order[] = {
+		STATUS_CORRUPT, STATUS_FAILED, STATUS_UNSUPPORTED,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(order); i++)
+		if (a == order[i] || b == order[i])
+			return order[i];
+	return STATUS_OK;
+}
+
+/* Only what kept it from being checked is an error here. */
+static int check_member(struct ova_run *o, size_t index)
+{
+	char *number = vmdkctl_format("%zu", index + 1);
+	const struct vmdk_open_options open = { .lock = true, .disk = number };
+	struct vmdk_image *image;
+	int ret;
+
+	ret = vmdk_image_open(o->path, &open, &image);
+	free(number);
+	if (ret == -EINVAL) {
+		o->run->total.corrupt++;
+		return STATUS_OK;
+	}
+	if (!ret) {
+		ret = check_image(o->run, image);
+		vmdk_image_close(image);
+	}
+	if (!ret)
+		return STATUS_OK;
+	o->run->lacking = true;
+	return ret == -EOPNOTSUPP ? STATUS_UNSUPPORTED : STATUS_FAILED;
+}
+
+static int check_members(struct ova_run *o)
+{
+	int status = STATUS_OK;
+	size_t i;
+
+	for (i = 0; i < o->ova.nr; i++)
+		if (!o->only || o->only == &o->ova.disks[i])
+			status = worse(status, check_member(o, i));
+	return status;
+}
+
+/* Find the disks, and verify the sums. */
+static int open_ova(struct ova_run *o, const char *disk, char **why)
+{
+	struct stat st;
+	size_t index;
+	int ret, fd;
+
+	fd = vmdk_open_named(o->path, O_RDONLY, &st, why);
+	if (fd < 0)
+		return fd;
+	ret = vmdk_lock_image(fd, false, o->path, why);
+	if (!ret)
+		ret = vmdk_ova_read(fd, st.st_size, o->path, &o->ova, why);
+	if (!ret && disk) {
+		/* that there is no such disk is nothing against the archive */
+		if (vmdk_ova_choose(&o->ova, disk, o->path, &index, why))
+			ret = -ENOENT;
+		else
+			o->only = &o->ova.disks[index];
+	}
+	if (!ret)
+		ret = vmdk_ova_verify(fd, st.st_size, o->path, o->only, add_sum,
+				      o, why);
+	close(fd);
+	return ret;
+}
+
+static int check_ova(struct check_run *run, const char *path, const char *disk,
+		     const struct table_options *opt)
+{
+	struct ova_run o = { .run = run, .path = path };
+	char *why = NULL;
+	int ret, status;
+
+	ret = open_ova(&o, disk, &why);
+	if (ret) {
+		vmdkctl_error("%s", why ? why : strerror(-ret));
+		status = refused(run, path, ret, opt);
+	} else {
+		status = check_members(&o);
+		if (print(run, path, opt))
+			status = STATUS_FAILED;
+		else if (run->total.corrupt || status == STATUS_OK)
+			status = exit_status(&run->total);
+	}
+	vmdk_ova_free(&o.ova);
+	free(why);
+	return status;
+}
+
 static int check_file(const char *path, const char *disk,
 		      const struct table_options *opt)
 {
-	const struct vmdk_open_options open = { .lock = true, .disk = disk };
-	struct check_run run = { 0 };
-	struct vmdk_image *image;
-	int ret, status;
+	struct check_run run = { .path = path };
+	int status;
 
 	run.table = table_new(columns, NR_COLUMNS, opt);
 	if (!run.table)
 		return STATUS_FAILED;
-	ret = vmdk_image_open(path, &open, &image);
-	if (ret) {
-		status = refused(&run, path, ret, opt);
-	} else {
-		status = check_opened(&run, image, opt);
-		vmdk_image_close(image);
-	}
+	status = info_is_ova(path) ? check_ova(&run, path, disk, opt) :
+				     check_disk(&run, path, disk, opt);
 	table_free(run.table);
 	return status;
 }

@@ -26,6 +26,7 @@ $(UNIT_BUILD)/test_check $(UNIT_BUILD)/test_judges: $(UNIT_CHECK)
 $(UNIT_BUILD)/test_descriptor: tools/descriptor.c
 $(UNIT_BUILD)/test_image $(UNIT_BUILD)/test_names $(UNIT_BUILD)/test_locks: $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_ova: $(UNIT_IMAGE)
+$(UNIT_BUILD)/test_manifest: tools/manifest.c tools/ova_sums.c $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_kinds: tests/unit/mkstream.c tests/unit/mkcowd.c \
 			 tests/unit/mksesparse.c tools/check.c \
 			 tools/check_tables.c tools/check_stream.c \
@@ -33,7 +34,7 @@ $(UNIT_BUILD)/test_kinds: tests/unit/mkstream.c tests/unit/mkcowd.c \
 			 $(UNIT_IMAGE)
 
 $(UNIT_TESTS): $(UNIT_BUILD)/%: tests/unit/%.c $(UNIT_HEADERS) | $(UNIT_BUILD)
-	$(CC) $(UNIT_FLAGS) -o $@ $(filter %.c,$^) -lcmocka -lz -lxml2
+	$(CC) $(UNIT_FLAGS) -o $@ $(filter %.c,$^) -lcmocka -lz -lxml2 -lgcrypt
 
 $(UNIT_BUILD)/fuzz_format: $(UNIT_CHECK) tests/unit/mkstream.c \
 			  tests/unit/mkcowd.c tests/unit/mksesparse.c
