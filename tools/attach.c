@@ -43,8 +43,9 @@ static const char help[] =
 "     --autoclear            detach after the last close\n"
 "     --no-partscan          do not look for partitions\n"
 "     --allow-path DIR       extents may lie below DIR too; may be repeated\n"
-"     --allow-device PATH    an extent may be the block device PATH; may be\n"
-"                            repeated\n"
+"     --allow-device [NAME=]PATH\n"
+"                            the extent that the descriptor calls NAME, or PATH,\n"
+"                            may be the block device PATH; may be repeated\n"
 " -h, --help                 print this text\n";
 
 struct attach_options {
@@ -576,6 +577,18 @@ static int parse_direct_io(const char *arg, uint32_t *flags)
 	return 0;
 }
 
+static int check_allowed_device(const char *arg)
+{
+	const char *path;
+	size_t name_len;
+
+	if (vmdk_device_option(arg, &name_len, &path))
+		return 0;
+	vmdkctl_error("--allow-device: '%s' is neither an absolute path nor NAME=PATH",
+		      arg);
+	return -EINVAL;
+}
+
 static void add_string(char **list, char *string)
 {
 	while (*list)
@@ -636,7 +649,7 @@ static int take_option(int c, struct attach_options *opt)
 		return 0;
 	case OPT_ALLOW_DEVICE:
 		add_string(opt->open.allow_devices, optarg);
-		return 0;
+		return check_allowed_device(optarg);
 	}
 	return -EINVAL;
 }

@@ -55,72 +55,39 @@ static bool is_raw(enum vmdk_extent_type type)
 	return type == VMDK_TYPE_VMFSRAW || type == VMDK_TYPE_VMFSRDM;
 }
 
-/* Only what the user listed by exactly this name is used as a device. */
-static bool is_allowed_device(const struct vmdk_opener *o,
-			      const struct vmdk_desc_extent *desc)
+static bool is_windows_device(const char *name)
 {
-	char **dev;
-
-	if (desc->name[0] != '/' ||
-	    (desc->type != VMDK_TYPE_FLAT && !is_raw(desc->type)))
-		return false;
-	for (dev = o->opt->allow_devices; dev && *dev; dev++)
-		if (!strcmp(*dev, desc->name))
-			return true;
-	return false;
+	return !strncmp(name, "\\\\.\\", 4);
 }
 
-static int refuse_device(struct vmdk_opener *o,
-			 const struct vmdk_desc_extent *desc)
+static bool is_node(const char *name)
 {
-	bool is_node = !strncmp(desc->name, "/dev/", 5) &&
-		       strncmp(desc->name, "/dev/shm/", 9);
-
-	if (is_node || (is_raw(desc->type) && desc->name[0] == '/'))
-		return vmdk_refuse(&o->why, -EXDEV,
-				   "%s: descriptor at line %u: %s: is a device; it is only used when given by --allow-device",
-				   o->path, desc->line, desc->name);
-	if (is_raw(desc->type))
-		return vmdk_refuse(&o->why, -EOPNOTSUPP,
-				   "%s: descriptor at line %u: %s: is the map of a raw device, which only ESXi can follow",
-				   o->path, desc->line, desc->name);
-	return 0;
+	return !strncmp(name, "/dev/", 5) && strncmp(name, "/dev/shm/", 9);
 }
 
-/*
- * For writing a device is claimed, so that each is opened once, however many
- * parts of it are extents.
- */
-static int share_device(struct vmdk_opener *o, struct vmdk_image_extent *ext)
+static int refuse_as(struct vmdk_opener *o, struct vmdk_image_extent *ext,
+		     int ret, const char *what)
 {
-	const struct vmdk_image_extent *e;
-
-	for (e = o->img->extents; e < ext; e++)
-		if (e->kind == VMDK_KIND_DEVICE && e->fd >= 0 &&
-		    e->access == ext->access &&
-		    !strcmp(e->desc->name, ext->desc->name))
-			return fcntl(e->fd, F_DUPFD_CLOEXEC, 3);
-	return -1;
-}
-
-static int open_device(struct vmdk_opener *o, struct vmdk_image_extent *ext,
-		       struct stat *st)
-{
-	int flags = ext->access == VMDK_ACCESS_RW ? O_RDWR : O_RDONLY;
-	int fd;
-
 	ext->kind = VMDK_KIND_DEVICE;
-	ext->path = strdup(ext->desc->name);
-	if (!ext->path)
-		return vmdk_no_memory(o);
-	fd = share_device(o, ext);
-	if (fd < 0)
-		fd = vmdk_open_device(ext->path, flags, st, &o->why);
-	else
-		fstat(fd, st);
-	if (fd < 0)
-		return blame_line(o, ext->desc, fd);
-	ext->fd = fd;
+	return vmdk_refuse(&o->why, ret, "%s: descriptor at line %u: %s: %s",
+			   o->path, ext->desc->line, ext->desc->name, what);
+}
+
+/* What is called as a device, and was not allowed. */
+static int refuse_device(struct vmdk_opener *o, struct vmdk_image_extent *ext)
+{
+	const struct vmdk_desc_extent *desc = ext->desc;
+	bool raw = is_raw(desc->type);
+
+	if (is_windows_device(desc->name))
+		return refuse_as(o, ext, -EXDEV,
+				 "is a device of Windows; a device here is only used for it when given by --allow-device NAME=PATH");
+	if (is_node(desc->name) || (raw && desc->name[0] == '/'))
+		return refuse_as(o, ext, -EXDEV,
+				 "is a device; it is only used when given by --allow-device");
+	if (raw)
+		return refuse_as(o, ext, -EOPNOTSUPP,
+				 "is the map of a raw device, which only ESXi can follow; the device is only used when given by --allow-device NAME=PATH");
 	return 0;
 }
 
@@ -132,9 +99,10 @@ static int open_by_name(struct vmdk_opener *o, struct vmdk_image_extent *ext,
 	int flags = ext->access == VMDK_ACCESS_RW ? O_RDWR : O_RDONLY;
 	int ret;
 
-	if (is_allowed_device(o, ext->desc))
-		return open_device(o, ext, st);
-	ret = refuse_device(o, ext->desc);
+	ret = vmdk_device_extent(o, ext, st);
+	if (ret)
+		return ret > 0 ? 0 : blame_line(o, ext->desc, ret);
+	ret = refuse_device(o, ext);
 	if (ret)
 		return ret;
 	ext->fd = vmdk_folder_open_file(&o->folder, ext->desc->name, flags,
@@ -373,6 +341,8 @@ int vmdk_open_extents(struct vmdk_opener *o)
 		ret = vmdk_folder_open(o->file, &o->folder, &o->why);
 	o->folder.encoding = img->desc.encoding;
 	o->folder.allow_paths = o->opt->allow_paths;
+	if (!ret)
+		ret = vmdk_devices_init(o);
 	if (!ret)
 		ret = open_all(o, files);
 	free(files);

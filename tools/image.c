@@ -255,11 +255,13 @@ void vmdk_image_close(struct vmdk_image *image)
 	if (!image)
 		return;
 	for (i = 0; i < image->nr_extents; i++) {
-		if (image->extents[i].fd >= 0)
+		if (image->extents[i].fd >= 0 &&
+		    image->extents[i].kind != VMDK_KIND_DEVICE)
 			close(image->extents[i].fd);
 		free(image->extents[i].path);
 		free(image->extents[i].open_error);
 	}
+	vmdk_devices_close(&image->devices);
 	if (image->desc_fd >= 0)
 		close(image->desc_fd);
 	vmdk_descriptor_free(&image->desc);

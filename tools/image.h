@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "descriptor.h"
+#include "devices.h"
 #include "part.h"
 #include "vmdk_format.h"
 
@@ -25,7 +26,7 @@ struct vmdk_open_options {
 
 struct vmdk_image_extent {
 	const struct vmdk_desc_extent *desc;
-	int fd;			/* -1: ZERO, or not opened */
+	int fd;			/* -1: ZERO, or not opened; of a device, borrowed */
 	char *path;		/* for messages */
 	enum vmdk_kind kind;
 	enum vmdk_access access; /* the lesser of descriptor and caller */
@@ -55,6 +56,7 @@ struct vmdk_image {
 	struct vmdk_descriptor desc;
 	struct vmdk_image_extent *extents;
 	size_t nr_extents;
+	struct vmdk_devices devices;
 	uint64_t sectors;	/* capacity */
 	bool unclean;		/* some extent has its unclean flag set */
 	const char *read_only;	/* why it can be read only, or NULL */

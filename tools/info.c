@@ -101,7 +101,7 @@ enum {
 	EXT_START, EXT_SECTORS, EXT_ACCESS, EXT_TYPE, EXT_NAME, EXT_OFFSET,
 	EXT_GRAIN_SIZE, EXT_ALLOCATED, EXT_COMPRESSED, EXT_ZEROED, EXT_UNCLEAN,
 	EXT_FORMAT, EXT_FOOTER, EXT_FILE, EXT_FILE_SIZE, EXT_VERSION, EXT_FLAGS, EXT_REDUNDANT,
-	EXT_FAULT, NR_EXT
+	EXT_DEVICE_ID, EXT_FAULT, NR_EXT
 };
 
 static const struct table_column extent_columns[NR_EXT] = {
@@ -134,6 +134,8 @@ static const struct table_column extent_columns[NR_EXT] = {
 	[EXT_FLAGS] = { "FLAGS", TABLE_STRING, true, "header flags" },
 	[EXT_REDUNDANT] = { "REDUNDANT", TABLE_BOOL, true,
 			    "there is a second copy of the tables" },
+	[EXT_DEVICE_ID] = { "DEVICE-ID", TABLE_STRING, true,
+			    "partition and device, in the descriptor" },
 	[EXT_FAULT] = { "FAULT", TABLE_STRING, true,
 			"why it could not be opened" },
 };
@@ -219,6 +221,7 @@ static void add_extent(struct table *table, uint64_t start,
 			 vmdk_extent_type_name(extent->desc->type));
 	table_set_string(table, EXT_NAME, extent->desc->name);
 	table_set_string(table, EXT_FILE, extent->path);
+	table_set_string(table, EXT_DEVICE_ID, extent->desc->device_id);
 	table_set_string(table, EXT_FAULT, extent->open_error);
 	if (extent->fd >= 0) {
 		table_set_number(table, EXT_OFFSET, extent->offset);

@@ -461,7 +461,7 @@ static void test_raw_devices(void **state)
 		{ TYPE("fullDevice") "RW 8 FLAT \"/dev/sda\" 0\n", -EXDEV,
 		  "line 6: /dev/sda: is a device; it is only used" },
 		{ TYPE("fullDevice") "RW 8 FLAT \"\\\\.\\PhysicalDrive3\" 0\n",
-		  -EXDEV, "is a Windows path" },
+		  -EXDEV, "is a device of Windows" },
 		{ TYPE("partitionedDevice") "RW 1 FLAT \"pt\" 0\n"
 		  "RW 7 FLAT \"/dev/sda\" 63\n", -EXDEV, "line 7: /dev/sda" },
 		{ TYPE("vmfsRawDeviceMap") "RW 8 VMFSRDM \"s-rdm.vmdk\"\n",
@@ -577,7 +577,7 @@ static const struct sample {
 	{ "descriptors/esxi-vmfs-v3-ctk.vmdk", -EINVAL,
 	  "CID is \"IDHERE\"", 0 },
 	{ "descriptors/vbox-createrawvmdk-physicaldrive3.vmdk", -EXDEV,
-	  "PhysicalDrive3: is a Windows path", 8036352 },
+	  "PhysicalDrive3: is a device of Windows", 8036352 },
 	{ "descriptors/vmware-fulldevice-sdb.vmdk", -EXDEV,
 	  "/dev/sdb: is a device", 976773168 },
 };

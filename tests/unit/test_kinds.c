@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Compressed, COWD and seSparse disks, and windows of devices: how they open,
- * and what the check finds in those that are damaged.
+ * Compressed, COWD and seSparse disks: how they open, and what the check finds in
+ * those that are damaged.
  */
 #define _GNU_SOURCE	/* asprintf */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/loop.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -421,86 +418,6 @@ static void test_sesparse_damage(void **state)
 	mkse_free(&m);
 }
 
-/* ----------------------------------------------------------------- devices */
-
-/* A loop device of 16 sectors, or NULL where there are none to be had. */
-static char *new_device(int *loop)
-{
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), file, nr;
-	struct loop_config config = { .info.lo_flags = LO_FLAGS_AUTOCLEAR };
-	char *name = NULL;
-
-	*loop = -1;
-	put_flat("backing", 16);
-	file = open("backing", O_RDWR | O_CLOEXEC);
-	config.fd = file;
-	nr = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
-	if (nr >= 0 && asprintf(&name, "/dev/loop%d", nr) > 0)
-		*loop = open(name, O_RDWR | O_CLOEXEC);
-	if (*loop >= 0 && ioctl(*loop, LOOP_CONFIGURE, &config)) {
-		close(*loop);
-		*loop = -1;
-	}
-	close(file);
-	if (control >= 0)
-		close(control);
-	if (*loop >= 0)
-		return name;
-	free(name);
-	return NULL;
-}
-
-/* @lines: with @ for the device. */
-static void put_device(const char *lines, const char *device)
-{
-	char text[512], *out = text;
-
-	for (; *lines; lines++) {
-		if (*lines == '@')
-			out = stpcpy(out, device);
-		else
-			*out++ = *lines;
-	}
-	*out = '\0';
-	put_text("x.vmdk", text);
-}
-
-static void test_device(void **state)
-{
-	struct vmdk_open_options opt = writing;
-	struct vmdk_image *img;
-	char *allow[2] = { NULL };
-	int loop;
-
-	(void)state;
-	allow[0] = new_device(&loop);
-	opt.allow_devices = allow;
-	if (!allow[0])
-		skip();
-	put_flat("pt", 1);
-	put_device(TYPE("partitionedDevice") "RW 1 FLAT \"pt\" 0\nRW 3 ZERO\n"
-		   "RW 8 FLAT \"@\" 4\nRDONLY 4 FLAT \"@\" 0\n"
-		   "RW 4 FLAT \"@\" 12\n", allow[0]);
-	refuse("x.vmdk", &writing, -EXDEV, "--allow-device");
-	img = accept("x.vmdk", &opt);
-	assert_int_equal(img->extents[2].kind, VMDK_KIND_DEVICE);
-	assert_int_equal(img->extents[2].offset, 4 * 512);
-	assert_int_equal(img->extents[2].length, 8 * 512);
-	assert_int_equal(img->extents[2].access, VMDK_ACCESS_RW);
-	assert_int_equal(img->extents[3].access, VMDK_ACCESS_RDONLY);
-	assert_int_equal(img->extents[4].kind, VMDK_KIND_DEVICE);
-	/* it is claimed while it can be written */
-	refuse("x.vmdk", &opt, -EBUSY, "");
-	vmdk_image_close(img);
-	put_device(TYPE("fullDevice") "RW 17 FLAT \"@\" 0\n", allow[0]);
-	refuse("x.vmdk", &opt, -EINVAL, "the device ends at byte 8192");
-	put_device(TYPE("custom") "RW 8 FLAT \"@\" 0\nRDONLY 2 FLAT \"@\" 7\n",
-		   allow[0]);
-	refuse("x.vmdk", &opt, -EINVAL, "is the same part of a device as that of line 6");
-	close(loop);
-	free(allow[0]);
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -516,7 +433,6 @@ int main(void)
 		TEST(test_cowd_damage),
 		TEST(test_sesparse),
 		TEST(test_sesparse_damage),
-		TEST(test_device),
 	};
 
 	return cmocka_run_group_tests(tests, note_open_fds, check_open_fds);

@@ -60,7 +60,7 @@ static void test_names(void **state)
 	refuse_name("sub/../f", -EXDEV, "leads out");
 	refuse_name("sub/..", -EXDEV, "leads out");
 	refuse_name("sub/../../etc/shadow", -EXDEV, "leads out");
-	refuse_name("\\\\.\\PhysicalDrive0", -EXDEV, "is a Windows path");
+	refuse_name("\\\\.\\PhysicalDrive0", -EXDEV, "is a device of Windows");
 	refuse_name("C:\\vm\\f", -EXDEV, "is a Windows path");
 	refuse_name("C:f", -EXDEV, "is a Windows path");
 	refuse_name("sub\\f", -EXDEV, "is a Windows path");

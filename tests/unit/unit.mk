@@ -8,7 +8,7 @@ UNIT_FLAGS := -std=gnu11 -O1 -g -Wall -Wextra -Wshadow -Wformat=2 -Werror \
 	      -D_FILE_OFFSET_BITS=64 -Iinclude -Itools -Itests/unit $(XML_CPPFLAGS)
 UNIT_FORMAT := vmdk_format.c vmdk_foreign.c
 UNIT_IMAGE := tests/unit/scaffold.c tests/unit/mkvmdk.c tools/image.c \
-	      tools/probe.c tools/extents.c tools/inspect.c tools/policy.c \
+	      tools/probe.c tools/extents.c tools/devices.c tools/inspect.c tools/policy.c \
 	      tools/path.c tools/lock.c tools/descriptor.c tools/ova.c \
 	      tools/ovf.c tools/tar.c tools/chunks.c tools/part.c \
 	      tools/grain_tables.c $(UNIT_FORMAT)
@@ -25,7 +25,7 @@ $(UNIT_BUILD)/test_foreign: tests/unit/mkcowd.c tests/unit/mksesparse.c \
 $(UNIT_BUILD)/test_check $(UNIT_BUILD)/test_judges: $(UNIT_CHECK)
 $(UNIT_BUILD)/test_descriptor: tools/descriptor.c
 $(UNIT_BUILD)/test_image $(UNIT_BUILD)/test_names $(UNIT_BUILD)/test_locks: $(UNIT_IMAGE)
-$(UNIT_BUILD)/test_ova: $(UNIT_IMAGE)
+$(UNIT_BUILD)/test_ova $(UNIT_BUILD)/test_devices: $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_manifest: tools/manifest.c tools/ova_sums.c $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_kinds: tests/unit/mkstream.c tests/unit/mkcowd.c \
 			 tests/unit/mksesparse.c tools/check.c \
