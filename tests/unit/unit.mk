@@ -39,9 +39,14 @@ $(UNIT_TESTS): $(UNIT_BUILD)/%: tests/unit/%.c $(UNIT_HEADERS) | $(UNIT_BUILD)
 $(UNIT_BUILD)/fuzz_format: $(UNIT_CHECK) tests/unit/mkstream.c \
 			  tests/unit/mkcowd.c tests/unit/mksesparse.c
 $(UNIT_BUILD)/fuzz_descriptor: tools/descriptor.c
+$(UNIT_BUILD)/fuzz_ovf: tools/ovf.c tools/path.c
+$(UNIT_BUILD)/fuzz_manifest: tools/manifest.c
+$(UNIT_BUILD)/fuzz_tar: tools/tar.c tools/ovf.c tools/ova.c tools/ova_sums.c \
+		       tools/manifest.c tools/chunks.c tools/part.c \
+		       tools/path.c tools/grain_tables.c $(UNIT_FORMAT)
 
 $(UNIT_BUILD)/fuzz_%: tests/unit/fuzz_%.c $(UNIT_HEADERS) | $(UNIT_BUILD)
-	clang $(UNIT_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lz
+	clang $(UNIT_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lz -lxml2 -lgcrypt
 
 $(UNIT_BUILD):
 	mkdir -p $@
