@@ -216,6 +216,13 @@ static void be_silent(void *arg, const char *msg, xmlParserSeverities severity,
 	(void)locator;
 }
 
+/* Some, about encodings, go past the handler of the reader. */
+static void be_silent_too(void *arg, const char *msg, ...)
+{
+	(void)arg;
+	(void)msg;
+}
+
 static int read_nodes(struct reader *r)
 {
 	int ret = 0, more;
@@ -249,6 +256,7 @@ int vmdk_ovf_parse(const char *text, size_t size, const char *path,
 	memset(ovf, 0, sizeof(*ovf));
 	if (has_document_type(text, size))
 		return refuse(&r, "it has a document type, which an OVF has not");
+	xmlSetGenericErrorFunc(NULL, be_silent_too);
 	r.xml = xmlReaderForMemory(text, size, NULL, "UTF-8", XML_PARSE_NONET |
 				   XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	if (!r.xml)

@@ -31,7 +31,7 @@ static void check_line(const struct vmdk_manifest_line *line,
 
 static void check_fault(const struct vmdk_text_fault *fault, size_t size)
 {
-	insist(fault->offset < size);
+	insist(fault->offset <= size);
 	insist(fault->line >= 1 && fault->line <= size);
 	insist(*fault->text && memchr(fault->text, '\0', sizeof(fault->text)));
 }

@@ -123,14 +123,19 @@ static const struct vmdk_open_options *choose(const char *disk)
 	return &opt;
 }
 
-static void refuse_ovf(const char *text, const char *words)
+static void refuse_ovf_bytes(const char *text, size_t size, const char *words)
 {
 	struct archive a = { 0 };
 
-	add_text(&a, "x.ovf", text);
+	add(&a, "x.ovf", text, size);
 	add_disk(&a, "a.vmdk", 2048);
 	finish(&a, "x.ova");
 	refuse("x.ova", &reading, -EINVAL, words);
+}
+
+static void refuse_ovf(const char *text, const char *words)
+{
+	refuse_ovf_bytes(text, strlen(text), words);
 }
 
 /* ------------------------------------------------------------ sound ones */
@@ -647,6 +652,24 @@ static void test_hostile_xml(void **state)
 	refuse_ovf("\xff\xfe<\0e\0", "it is not well-formed XML");
 }
 
+/* Nor in any way in which an XML may be written: libxml2 says more of those. */
+static void test_encodings(void **state)
+{
+	static const char * const starts[] = {
+		"\0\0\0<", "<\0\0\0", "\0\0<\0", "\0<\0\0",
+		"<\0?\0", "\0<\0?", "\xff\xfe\0\0", "L\xa7\x94\x93",
+		"\xfe\xff\0<", "\xff\xfe<",
+	};
+	char text[64] = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NR_OF(starts); i++) {
+		memcpy(text, starts[i], 4);
+		refuse_ovf_bytes(text, sizeof(text), "it is not well-formed XML");
+	}
+}
+
 static void repeat(const char *head, const char *middle, const char *tail,
 		   size_t times, const char *words)
 {
@@ -688,6 +711,7 @@ int main(void)
 		TEST(test_truncated),
 		TEST(test_no_appliance),
 		TEST(test_hostile_xml),
+		TEST(test_encodings),
 		TEST(test_large_xml),
 	};
 
