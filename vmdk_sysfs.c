@@ -63,6 +63,7 @@ static ssize_t _name##_show(struct device *dev,				\
 static DEVICE_ATTR_RO(_name)
 
 VMDK_ATTR(cid, "%08x", READ_ONCE(disk->chain->cid));
+VMDK_ATTR(offset, "%llu", disk->chain->extents[0].offset);
 VMDK_ATTR(links, "%u", disk->nr_links);
 VMDK_ATTR(parent_cid, "%08x", disk->chain->parent_cid);
 VMDK_ATTR(grain_size, "%u", disk->chain->grain_bytes);
@@ -72,6 +73,7 @@ VMDK_ATTR(direct_io, "%d", disk->chain->direct);
 
 static struct attribute *vmdk_attrs[] = {
 	&dev_attr_backing_file.attr,
+	&dev_attr_offset.attr,
 	&dev_attr_create_type.attr,
 	&dev_attr_cid.attr,
 	&dev_attr_parent_cid.attr,

@@ -425,7 +425,27 @@ static int show(const struct vmdk_image *image, int64_t disk,
 	return ret ? STATUS_FAILED : STATUS_OK;
 }
 
-/* Which disk of an OVA a device is, nothing tells. */
+/* A member of an OVA may be attached, and so may others: where it begins tells. */
+static int64_t find_member_disk(const struct vmdk_image *image, int64_t first)
+{
+	unsigned int *disks;
+	uint64_t offset;
+	int64_t found = -1;
+	size_t i, nr;
+
+	if (first >= 0 && !sysfs_read_number(first, "vmdk/offset", &offset) &&
+	    offset == image->member_offset)
+		return first;
+	if (sysfs_disks_of_file(image->path, &disks, &nr))
+		nr = 0;
+	for (i = 0; i < nr && found < 0; i++)
+		if (!sysfs_read_number(disks[i], "vmdk/offset", &offset) &&
+		    offset == image->member_offset)
+			found = disks[i];
+	free(disks);
+	return found;
+}
+
 static int show_file(const struct request *req, const char *path, int64_t disk)
 {
 	const struct vmdk_open_options open = {
@@ -438,15 +458,38 @@ static int show_file(const struct request *req, const char *path, int64_t disk)
 		return info_ova(path, req->opt);
 	if (vmdk_image_open(path, &open, &image))
 		return STATUS_FAILED;
-	status = show(image, image->member ? -1 : disk, req->extents_only,
-		      req->opt);
+	if (image->member)
+		disk = find_member_disk(image, disk);
+	status = show(image, disk, req->extents_only, req->opt);
 	vmdk_image_close(image);
 	return status;
 }
 
+/* The --disk that a device is, in new memory; NULL when it is in no OVA. */
+static char *number_of_disk(const char *path, unsigned int disk)
+{
+	const struct vmdk_ova_disk *member;
+	char *number = NULL, *why = NULL;
+	struct vmdk_ova ova;
+	uint64_t offset;
+
+	if (sysfs_read_number(disk, "vmdk/offset", &offset) || !offset ||
+	    !info_is_ova(path))
+		return NULL;
+	if (!info_ova_read(path, &ova, &why)) {
+		member = info_ova_disk_at(&ova, offset);
+		if (member)
+			number = vmdkctl_format("%zu", member - ova.disks + 1);
+	}
+	vmdk_ova_free(&ova);
+	free(why);
+	return number;
+}
+
 static int show_disk(const struct request *req, unsigned int disk)
 {
-	char path[SYSFS_VALUE_MAX];
+	struct request one = *req;
+	char path[SYSFS_VALUE_MAX], *number = NULL;
 	int ret;
 
 	ret = sysfs_read(disk, "vmdk/backing_file", path);
@@ -455,7 +498,13 @@ static int show_disk(const struct request *req, unsigned int disk)
 			      strerror(-ret));
 		return STATUS_UNKNOWN;
 	}
-	return show_file(req, path, disk);
+	if (!one.disk)
+		number = number_of_disk(path, disk);
+	if (number)
+		one.disk = number;
+	ret = show_file(&one, path, disk);
+	free(number);
+	return ret;
 }
 
 /* A file may be attached, even more than once: the first one is shown. */

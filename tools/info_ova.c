@@ -10,7 +10,6 @@
 
 #include "image.h"
 #include "info.h"
-#include "ova.h"
 #include "path.h"
 #include "tar.h"
 
@@ -132,6 +131,46 @@ static int print_disks(const struct vmdk_ova *ova, const char *path,
 }
 
 /**
+ * info_ova_read - find the disks of an OVA
+ * @path: the archive
+ * @ova: receives the disks; empty after a failure
+ * @why: receives the reason of a failure
+ *
+ * Return: 0 or -errno.
+ */
+int info_ova_read(const char *path, struct vmdk_ova *ova, char **why)
+{
+	struct stat st;
+	int fd, ret;
+
+	memset(ova, 0, sizeof(*ova));
+	fd = vmdk_open_named(path, O_RDONLY, &st, why);
+	if (fd < 0)
+		return fd;
+	ret = vmdk_ova_read(fd, st.st_size, path, ova, why);
+	close(fd);
+	return ret;
+}
+
+/**
+ * info_ova_disk_at - which disk begins there?
+ * @ova: the appliance
+ * @offset: byte of the archive
+ *
+ * Return: the disk or NULL.
+ */
+const struct vmdk_ova_disk *info_ova_disk_at(const struct vmdk_ova *ova,
+					     uint64_t offset)
+{
+	size_t i;
+
+	for (i = 0; i < ova->nr; i++)
+		if (ova->disks[i].offset == offset && !ova->disks[i].refusal)
+			return &ova->disks[i];
+	return NULL;
+}
+
+/**
  * info_ova - list the disks of an OVA
  * @path: the archive
  * @opt: how to print
@@ -140,18 +179,12 @@ static int print_disks(const struct vmdk_ova *ova, const char *path,
  */
 int info_ova(const char *path, const struct table_options *opt)
 {
-	struct vmdk_ova ova = { 0 };
+	struct vmdk_ova ova;
 	char *why = NULL;
-	struct stat st;
-	int fd, ret;
+	int ret;
 
-	fd = vmdk_open_named(path, O_RDONLY, &st, &why);
-	ret = fd;
-	if (fd >= 0) {
-		ret = vmdk_ova_read(fd, st.st_size, path, &ova, &why);
-		close(fd);
-	}
-	if (ret < 0)
+	ret = info_ova_read(path, &ova, &why);
+	if (ret)
 		vmdkctl_error("%s", why ? why : strerror(-ret));
 	else
 		ret = print_disks(&ova, path, opt);

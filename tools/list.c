@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "info.h"
 #include "vmdkctl.h"
 
 enum {
 	COL_NAME, COL_SIZE, COL_TYPE, COL_RO, COL_STATE, COL_BACKING_FILE,
 	COL_MAJMIN, COL_CID, COL_PARENT_CID, COL_LINKS, COL_GRAIN_SIZE,
 	COL_AUTOCLEAR, COL_DIO, COL_ALLOCATED, COL_FREED, COL_HITS, COL_MISSES,
-	COL_COMMITS, NR_COLUMNS
+	COL_COMMITS, COL_MEMBER, COL_OFFSET, COL_LENGTH, NR_COLUMNS
 };
 
 static const struct table_column columns[NR_COLUMNS] = {
@@ -46,6 +47,11 @@ static const struct table_column columns[NR_COLUMNS] = {
 			 "grain tables read from the file" },
 	[COL_COMMITS] = { "COMMITS", TABLE_NUMBER, true,
 			  "times that table changes were made durable" },
+	[COL_MEMBER] = { "MEMBER", TABLE_STRING, true,
+			 "member of an OVA, where the OVA can be read" },
+	[COL_OFFSET] = { "OFFSET", TABLE_NUMBER, true,
+			 "byte of its file at which the image begins" },
+	[COL_LENGTH] = { "LENGTH", TABLE_SIZE, true, "bytes of that member" },
 };
 
 /* How a column is read; TABLE_BOOL and TABLE_SIZE are numbers in sysfs. */
@@ -66,6 +72,7 @@ static const char *const attributes[NR_COLUMNS] = {
 	[COL_HITS] = "stats/table_hits",
 	[COL_MISSES] = "stats/table_misses",
 	[COL_COMMITS] = "stats/commits",
+	[COL_OFFSET] = "vmdk/offset",
 };
 
 static void print_help(void)
@@ -95,6 +102,28 @@ static void read_cell(struct table *table, unsigned int disk, size_t column)
 	}
 }
 
+/* Only an OVA has something in front of its disks. */
+static void set_member(struct table *table, unsigned int disk)
+{
+	const struct vmdk_ova_disk *member;
+	char path[SYSFS_VALUE_MAX], *why = NULL;
+	struct vmdk_ova ova;
+	uint64_t offset;
+
+	if (sysfs_read_number(disk, "vmdk/offset", &offset) || !offset ||
+	    sysfs_read(disk, "vmdk/backing_file", path) || !info_is_ova(path))
+		return;
+	if (!info_ova_read(path, &ova, &why)) {
+		member = info_ova_disk_at(&ova, offset);
+		if (member) {
+			table_set_string(table, COL_MEMBER, member->name);
+			table_set_number(table, COL_LENGTH, member->size);
+		}
+	}
+	vmdk_ova_free(&ova);
+	free(why);
+}
+
 static void add_disk(struct table *table, unsigned int disk)
 {
 	uint64_t sectors;
@@ -112,6 +141,7 @@ static void add_disk(struct table *table, unsigned int disk)
 	for (i = 0; i < NR_COLUMNS; i++)
 		if (attributes[i])
 			read_cell(table, disk, i);
+	set_member(table, disk);
 }
 
 static int list_disks(const struct table_options *opt)

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE	/* asprintf */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
