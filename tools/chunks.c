@@ -64,25 +64,27 @@ static char *fault_of(size_t number, const char *what)
 								       text;
 }
 
+static bool has_right_size(const struct vmdk_ovf_file *file, uint64_t size,
+			   bool last)
+{
+	return size == file->chunk_size || (last && size < file->chunk_size);
+}
+
 static char *size_fault(const struct vmdk_ovf_file *file,
 			const struct vmdk_tar_member *const *chunks, size_t nr)
 {
-	char *text = NULL;
-	size_t i;
+	static const char fmt[] =
+		"has %llu bytes, but the chunkSize of the OVF descriptor is %llu";
+	char what[sizeof(fmt) + 40];
+	size_t i = 0;
 
-	for (i = 0; nr > 1 && i < nr; i++) {
-		uint64_t size = chunks[i]->size;
-
-		if (size == file->chunk_size ||
-		    (i == nr - 1 && size < file->chunk_size))
-			continue;
-		if (asprintf(&text, "chunk %zu of it has %llu bytes, but the chunkSize of the OVF descriptor is %llu",
-			     i, (unsigned long long)size,
-			     (unsigned long long)file->chunk_size) < 0)
-			return NULL;
-		return text;
-	}
-	return NULL;
+	while (i < nr && has_right_size(file, chunks[i]->size, i == nr - 1))
+		i++;
+	if (nr == 1 || i == nr)
+		return NULL;
+	snprintf(what, sizeof(what), fmt, (unsigned long long)chunks[i]->size,
+		 (unsigned long long)file->chunk_size);
+	return fault_of(i, what);
 }
 
 static char *sum_fault(const struct vmdk_ovf_file *file,

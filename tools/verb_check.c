@@ -217,7 +217,8 @@ static void print_summary(const struct check_run *run, const char *path)
 	       " leaks, %" PRIu64 " notes; %" PRIu64 " grains allocated, %"
 	       PRIu64 " zeroed, %" PRIu64 " leaked\n", path,
 	       words[exit_status(r)],
-	       run->lacking ? ", but not all of it was checked" : "", r->corrupt, r->benign, r->leaks, r->notes,
+	       run->lacking ? ", but not all of it was checked" : "",
+	       r->corrupt, r->benign, r->leaks, r->notes,
 	       r->grains_allocated, r->grains_zeroed, r->grains_leaked);
 }
 

@@ -220,6 +220,9 @@ static void test_stream_in_ova(void **state)
 	assert_int_equal(found.result.grains_allocated, 3);
 }
 
+#define CHUNKED	\
+	"<e><File id='a' href='a.vmdk' chunkSize='1000'/><Disk fileRef='a'/></e>"
+
 /* Headers, tables and grains go across the ends of chunks. */
 static void test_stream_in_chunks(void **state)
 {
@@ -237,8 +240,7 @@ static void test_stream_in_chunks(void **state)
 	size_t i, k;
 
 	(void)state;
-	put_text("x.ovf", "<e><File id='a' href='a.vmdk' chunkSize='1000'/>"
-		 "<Disk fileRef='a'/></e>");
+	put_text("x.ovf", CHUNKED);
 	for (i = 0; i < NR_OF(shapes); i++) {
 		put_stream("a.vmdk", &shapes[i], MKS_SOUND);
 		for (k = 0; k < NR_OF(commands); k++)
@@ -260,11 +262,10 @@ static void test_stream_in_chunks(void **state)
 static void test_damage_in_chunks(void **state)
 {
 	(void)state;
-	put_text("x.ovf", "<e><File id='a' href='a.vmdk' chunkSize='1000'/>"
-		 "<Disk fileRef='a'/></e>");
+	put_text("x.ovf", CHUNKED);
 	put_stream("a.vmdk", &(struct mks_options){ 0 }, MKS_BAD_SUM);
-	assert_int_equal(system("split -b 1000 -d -a 9 a.vmdk a.vmdk. &&"
-				"tar -cf x.ova x.ovf a.vmdk.0*"), 0);
+	assert_int_equal(system("split -b 1000 -d -a 9 a.vmdk a.vmdk."), 0);
+	assert_int_equal(system("tar -cf x.ova x.ovf a.vmdk.0*"), 0);
 	find_corrupt("x.ova", "grain");
 	find_corrupt("a.vmdk", "grain");
 }
