@@ -186,8 +186,8 @@ static int feed(struct verifier *v, const struct vmdk_tar_member *member,
 	return 0;
 }
 
-static int compare(struct verifier *v, const struct vmdk_manifest_line *line,
-		   const struct vmdk_tar_member *member, const uint8_t *sum)
+static void compare(struct verifier *v, const struct vmdk_manifest_line *line,
+		    const struct vmdk_tar_member *member, const uint8_t *sum)
 {
 	size_t bytes = vmdk_sum_bytes(line->kind);
 	char found[HEX_BYTES], expected[HEX_BYTES];
@@ -201,7 +201,6 @@ static int compare(struct verifier *v, const struct vmdk_manifest_line *line,
 
 	if (memcmp(sum, line->sum, bytes))
 		v->fn(&finding, v->arg);
-	return 0;
 }
 
 static int verify_member(struct verifier *v,
@@ -224,7 +223,7 @@ static int verify_member(struct verifier *v,
 				   v->path, member->name, gcry_strerror(err));
 	ret = feed(v, member, md);
 	if (!ret)
-		ret = compare(v, line, member, gcry_md_read(md, 0));
+		compare(v, line, member, gcry_md_read(md, 0));
 	gcry_md_close(md);
 	return ret;
 }
