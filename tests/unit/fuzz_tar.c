@@ -142,6 +142,25 @@ static void check_tar(int fd, uint64_t bytes)
 	free(why);
 }
 
+/* What is read through the windows, all at once, is what lies in them. */
+static void check_read(int fd, const struct vmdk_ova_disk *disk)
+{
+	const struct vmdk_part part = {
+		.fd = fd, .windows = &disk->windows, .bytes = disk->size,
+	};
+	uint8_t *buf = malloc(disk->size + 1);
+	size_t i;
+
+	insist(buf && !vmdk_part_read(&part, buf, disk->size, 0));
+	for (i = 0; i < disk->windows.nr; i++) {
+		const struct vmdk_window *w = &disk->windows.list[i];
+
+		insist(!memcmp(buf + w->start, archive + w->offset, w->length));
+	}
+	insist(vmdk_part_read(&part, buf, 1, disk->size));
+	free(buf);
+}
+
 static void check_windows(const struct vmdk_ova_disk *disk, uint64_t bytes)
 {
 	uint64_t start = 0;
@@ -157,16 +176,19 @@ static void check_windows(const struct vmdk_ova_disk *disk, uint64_t bytes)
 	insist(start == disk->windows.bytes && start == disk->size);
 }
 
-static void check_disk(const struct vmdk_ova_disk *disk, uint64_t bytes)
+static void check_disk(int fd, const struct vmdk_ova_disk *disk,
+		       uint64_t bytes)
 {
 	insist(!!disk->name);
-	if (disk->refusal)
+	if (disk->refusal) {
 		check_why(-1, disk->refusal);
-	else if (disk->windows.nr)
+	} else if (disk->windows.nr) {
 		check_windows(disk, bytes);
-	else
+		check_read(fd, disk);
+	} else {
 		insist(disk->offset <= bytes &&
 		       disk->size <= bytes - disk->offset);
+	}
 }
 
 static void check_finding(const struct vmdk_sum_finding *finding, void *arg)
@@ -189,7 +211,7 @@ static void check_ova(int fd, uint64_t bytes)
 	check_why(ret, why);
 	insist(!ret || !ova.nr);
 	for (i = 0; i < ova.nr; i++)
-		check_disk(&ova.disks[i], bytes);
+		check_disk(fd, &ova.disks[i], bytes);
 	if (!ret)
 		vmdk_ova_verify(fd, bytes, "x", bytes & BLOCK ? ova.disks : NULL,
 				check_finding, &bytes, &why);
