@@ -15,6 +15,7 @@ all: build/tools/vmdkctl
 include tools/tools.mk
 include tests/unit/unit.mk
 -include tests/tools/tools.mk
+include tests/bench/bench.mk
 
 help:
 	@echo "make demo       see it work in a throw-away virtual machine"
@@ -22,6 +23,8 @@ help:
 	@echo "make test-long  those too that take long"
 	@echo "make test-debug those in guests, in a kernel with KASAN, lockdep..."
 	@echo "make test-races some of them, in a kernel with KCSAN"
+	@echo "make bench      measure it against loop, qemu-nbd and others"
+	@echo "make bench-check  the same, and fail where a figure is over its bar"
 	@echo "make            build vmdkctl"
 	@echo "make module     build vmdk.ko for the running kernel, or KVER=..."
 	@echo "make install    install both, with manual pages, udev rule, completion"
