@@ -6,12 +6,12 @@
 
 CFLAGS ?= -O2 -g -Wall -Wextra
 BENCH_BUILD := build/bench
-BENCH_TOOLS := $(BENCH_BUILD)/load $(BENCH_BUILD)/count.so
+BENCH_TOOLS := $(addprefix $(BENCH_BUILD)/,load fulltables count.so)
 
 bench-tools: $(BENCH_TOOLS) test-tools
 
 # Static, so that starting it in a guest takes little.
-$(BENCH_BUILD)/load: tests/bench/load.c | $(BENCH_BUILD)
+$(BENCH_BUILD)/load $(BENCH_BUILD)/fulltables: $(BENCH_BUILD)/%: tests/bench/%.c | $(BENCH_BUILD)
 	$(CC) $(CFLAGS) -D_FILE_OFFSET_BITS=64 -static -o $@ $<
 
 $(BENCH_BUILD)/count.so: tests/bench/count.c | $(BENCH_BUILD)

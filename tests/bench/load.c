@@ -26,10 +26,10 @@
 
 #define MAX_DEPTH	64
 
-enum op { READ, WRITE, FLUSH, DISCARD };
+enum op { READ, WRITE, FLUSH, DISCARD, COMMAND };
 enum order { SEQUENTIAL, RANDOM, SCATTERED };
 
-static const char * const op_names[] = { "read", "write", "flush", "discard", NULL };
+static const char * const op_names[] = { "read", "write", "flush", "discard", "command", NULL };
 static const char * const order_names[] = { "sequential", "random", "scattered", NULL };
 
 static struct {
@@ -40,6 +40,7 @@ static struct {
 	uint64_t area;		/* of the disk, from its start */
 	uint64_t stride;	/* scattered: one I/O in each of these */
 	uint64_t seed;
+	const char *command;
 	unsigned int depth;
 	unsigned int count;
 	unsigned int warmup;
@@ -141,6 +142,10 @@ static void one(uint64_t pos)
 		if (ioctl(fd, BLKDISCARD, range))
 			die("discard");
 		break;
+	case COMMAND:
+		if (system(opt.command))
+			die(opt.command);
+		break;
 	}
 	if (ret != (ssize_t)opt.block)
 		die(op_names[opt.op]);
@@ -237,7 +242,9 @@ static void open_device(void)
 	uint64_t size;
 	struct stat st;
 
-	fd = open(opt.device, (opt.op == READ ? O_RDONLY : O_RDWR) | O_DIRECT);
+	setenv("DEVICE", opt.device, 1);
+	fd = open(opt.device, (opt.op == READ || opt.op == COMMAND ?
+			       O_RDONLY : O_RDWR) | O_DIRECT);
 	if (fd < 0 || fstat(fd, &st))
 		die("open");
 	size = (uint64_t)st.st_size;
@@ -300,6 +307,7 @@ static void usage(void)
 	      "  -p sequential|random|scattered  scattered: one per stride, at random\n"
 	      "  -b BLOCK -d DEPTH -a AREA -s STRIDE -r SEED\n"
 	      "  -n COUNT -w WARMUP            so many I/Os measured, and before\n"
+	      "  -c COMMAND                    of the shell, instead; the disk is $DEVICE\n"
 	      "Prints the nanoseconds that an I/O took.\n", stderr);
 	exit(2);
 }
@@ -308,7 +316,7 @@ static void parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "o:p:b:d:a:s:r:n:w:")) != -1) {
+	while ((c = getopt(argc, argv, "o:p:b:d:a:s:r:n:w:c:")) != -1) {
 		switch (c) {
 		case 'o':
 			opt.op = (enum op)find(op_names, optarg);
@@ -331,6 +339,11 @@ static void parse(int argc, char **argv)
 		case 'r':
 			opt.seed = size_of(optarg);
 			break;
+		case 'c':
+			opt.command = optarg;
+			opt.op = COMMAND;
+			opt.count = 1;
+			break;
 		case 'n':
 			opt.count = (unsigned int)size_of(optarg);
 			break;
@@ -342,7 +355,8 @@ static void parse(int argc, char **argv)
 		}
 	}
 	if (argc - optind != 1 || !opt.count || !opt.block || !opt.depth ||
-	    opt.depth > MAX_DEPTH || (opt.depth > 1 && opt.op > WRITE))
+	    opt.depth > MAX_DEPTH || (opt.depth > 1 && opt.op > WRITE) ||
+	    (opt.op == COMMAND && !opt.command))
 		usage();
 	opt.device = argv[optind];
 }

@@ -6,8 +6,9 @@
 #	up_P KIND	makes a disk of image KIND and sets dev
 #	down_P		takes it away
 #
-# The kinds are files in the folder $place: full (all grains there), empty (none),
-# stream (compressed), each as KIND.vmdk and as KIND.raw.
+# The kinds are files in the folder $place: full (all grains there), freed (the
+# same, until a row frees them), empty (no grain), stream (compressed), each as
+# KIND.vmdk and as KIND.raw.
 
 # Waits for "$@" to succeed: for daemons that do not say when they are ready.
 await()
@@ -30,13 +31,16 @@ have_module()
 	modprobe -q "$@" || { echo "no module $1"; return 1; }
 }
 
-# Makes the image anew that rows begin to write from nothing.
+# Makes the image anew that a row writes to from nothing, or frees.
 fresh()
 {
-	[ "$1" = empty ] || return 0
-	rm -f "$place/empty.raw"
-	truncate -s "$EMPTY_SIZE" "$place/empty.raw"
-	cp "$IMAGES/empty.vmdk" "$place/empty.vmdk"
+	case $1 in
+	empty)	rm -f "$place/empty.raw"
+		truncate -s "$EMPTY_SIZE" "$place/empty.raw"
+		cp "$IMAGES/empty.vmdk" "$place/" ;;
+	freed)	cp "$IMAGES/full.raw" "$place/freed.raw"
+		cp "$IMAGES/full.vmdk" "$place/freed.vmdk" ;;
+	esac
 }
 
 # ---- the driver
