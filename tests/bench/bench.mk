@@ -23,11 +23,11 @@ $(BENCH_BUILD):
 bench:
 	tests/guest/deps
 	tests/guest/prepare 6.1 6.12
-	tests/bench/bench $(BENCH)
+	tests/bench/bench -j $(BENCH)
 
 bench-check:
 	tests/guest/deps
 	tests/guest/prepare $(if $(filter -s,$(BENCH)),6.1,6.1 6.12)
-	tests/bench/bench -c $(BENCH)
+	tests/bench/bench -c -j $(BENCH)
 
 .PHONY: bench bench-check bench-tools

@@ -109,7 +109,7 @@ down_dm_linear()
 	losetup -d "$lower"
 }
 
-# ---- memory alone: what the block layer costs
+# ---- no disk at all: what the block layer costs
 
 needs_null_blk()
 {
@@ -122,13 +122,11 @@ up_null_blk()
 {
 	local disk=/sys/kernel/config/nullb/bench
 	mkdir $disk
-	echo 1 > $disk/memory_backed
 	echo 512 > $disk/blocksize
 	echo $((${CONTENT_SIZE%M})) > $disk/size
 	echo 1 > $disk/power
 	dev=/dev/bench
 	[ -b $dev ] || dev=/dev/nullb$(cat $disk/index)
-	dd if="$place/full.raw" of="$dev" bs=1M oflag=direct status=none
 }
 
 down_null_blk()
