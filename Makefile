@@ -114,4 +114,4 @@ clean:
 		build/test-results
 
 .PHONY: all help module sign deps install uninstall test test-long test-debug \
-	test-races demo kernels unit clean
+	test-races bench bench-check demo kernels unit clean

@@ -220,9 +220,15 @@ down_vmdkmount()
 	umount /run/vmdkmount
 }
 
-# ---- ublk
+# ---- ublk's target loop, over a raw file, where ublksrv is installed
 
-needs_ublk()
+needs_ublk() { have_module ublk_drv && have ublk; }
+
+up_ublk()
 {
-	have_module ublk_drv && have ublk
+	ublk add -t loop -n 0 -f "$place/$1.raw" >/dev/null
+	dev=/dev/ublkb0
+	await test -b $dev
 }
+
+down_ublk() { ublk del -n 0 >/dev/null; }
