@@ -63,7 +63,7 @@ static ssize_t _name##_show(struct device *dev,				\
 static DEVICE_ATTR_RO(_name)
 
 VMDK_ATTR(cid, "%08x", READ_ONCE(disk->chain->cid));
-VMDK_ATTR(offset, "%llu", disk->chain->extents[0].offset);
+VMDK_ATTR(offset, "%llu", disk->chain->links[0].extents[0].offset);
 VMDK_ATTR(links, "%u", disk->nr_links);
 VMDK_ATTR(parent_cid, "%08x", disk->chain->parent_cid);
 VMDK_ATTR(grain_size, "%u", disk->chain->grain_bytes);
