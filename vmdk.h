@@ -251,8 +251,8 @@ struct vmdk_io {
  *	-EAGAIN: map again, or -EINPROGRESS: @io waits for another writer of the
  *	grain and will be resumed
  * @zero: discard @nr sectors, or make them read as zeros, as @io says; stores
- *	how far it came; 0, or -EINPROGRESS as for @claim, or -ENODATA: they are
- *	a hole that shows the parent, and have to be written
+ *	how far it came; 0, or -EINPROGRESS as for @claim, or 1: they are a hole
+ *	that shows the parent, and have to be written
  * @detach: after the last commit, before @free: leave the image clean
  * @free: let go of everything but the file
  */
@@ -367,6 +367,9 @@ struct vmdk_pins {
  * @bytes: A (lock)  what they take
  * @limit: I
  * @shrinker: I
+ * @spare_mutex: protects @spare
+ * @spare: L  to inflate into when there is no memory
+ * @spare_bytes: I  its size: the largest compressed grain
  */
 struct vmdk_cache {
 	spinlock_t lock;		/* entries and their list */
@@ -375,6 +378,9 @@ struct vmdk_cache {
 	size_t bytes;
 	size_t limit;
 	struct shrinker *shrinker;
+	struct mutex spare_mutex;	/* one user of the spare at a time */
+	void *spare;
+	u32 spare_bytes;
 };
 
 /**
@@ -612,11 +618,9 @@ struct vmdk_freed {
 
 /**
  * struct vmdk_gt_group - adjacent tables; made when the first of them is loaded
- * @seen: L (load_mutex)  bitmap of those that were validated in full
  * @gt: R (sparse->lock)  those that are in memory
  */
 struct vmdk_gt_group {
-	unsigned long seen[VMDK_GROUP_SIZE / BITS_PER_LONG];
 	struct vmdk_gt __rcu *gt[VMDK_GROUP_SIZE];
 };
 
@@ -672,6 +676,8 @@ struct vmdk_layout {
  * @nr_late_tables: I
  * @stream: I  reads its grains when they are compressed; else NULL
  * @open_sectors: I  length of the file at attach
+ * @seen: L (load_mutex)  bitmap of tables that were validated in full; NULL:
+ *	they are read anew each time, because nothing is ever added to them
  * @mapped: L (load_mutex)  bitmaps of what the tables in the file point to
  * @groups: A (load_mutex)  of tables in memory; none goes before the extent
  * @nr_groups: I
@@ -716,6 +722,7 @@ struct vmdk_sparse {
 	u32 nr_late_tables;
 	struct vmdk_stream *stream;
 	u64 open_sectors;
+	unsigned long *seen;
 	struct xarray mapped;
 	struct vmdk_gt_group **groups;
 	u32 nr_groups;
@@ -818,8 +825,6 @@ void vmdk_directory_free(struct vmdk_sparse *sparse);
  * @decoded: inflated grains, and those that are being inflated, by number
  * @last: A  the grain that was read last
  * @ahead: A  the first one that nobody inflates ahead yet
- * @spare_mutex: protects @spare
- * @spare: to inflate into when there is no memory
  */
 struct vmdk_stream {
 	struct vmdk_chain *chain;
@@ -830,8 +835,6 @@ struct vmdk_stream {
 	struct xarray decoded;
 	u64 last;
 	u64 ahead;
-	struct mutex spare_mutex;	/* one user of the spare at a time */
-	void *spare;
 };
 
 int vmdk_stream_init(void);

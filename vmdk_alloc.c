@@ -237,8 +237,9 @@ static int vmdk_alloc_extend(struct vmdk_sparse *sparse, u64 end)
 			ret = vmdk_file_resize(sparse->file,
 					       far << SECTOR_SHIFT);
 		}
+		/* Pairs with vmdk_alloc_sync(): a sync sees it is needed. */
 		if (!ret)
-			WRITE_ONCE(sparse->end, far);
+			smp_store_release(&sparse->end, far);
 	}
 	mutex_unlock(&sparse->extend_mutex);
 	return ret;
@@ -246,7 +247,8 @@ static int vmdk_alloc_extend(struct vmdk_sparse *sparse, u64 end)
 
 static int vmdk_alloc_sync(struct vmdk_sparse *sparse)
 {
-	u64 end = READ_ONCE(sparse->end);
+	/* Pairs with vmdk_alloc_extend(). */
+	u64 end = smp_load_acquire(&sparse->end);
 	int ret = vmdk_file_sync(sparse->file);
 
 	if (ret)
@@ -278,6 +280,7 @@ int vmdk_alloc_save_cursor(struct vmdk_sparse *sparse)
 	spin_lock_irq(&sparse->lock);
 	cursor = sparse->cursor;
 	spin_unlock_irq(&sparse->lock);
+	cursor = min(cursor, READ_ONCE(sparse->end));
 	if (cursor == sparse->free_sector || !sparse->marked)
 		return 0;
 	if (cursor > sparse->durable_end)

@@ -5,10 +5,11 @@
  *
  * A disk exists from attach to detach and at no other time.  ->queue_rq serves a
  * small read that needs no I/O at once.  Everything else it hands to a worker,
- * because what follows may wait for the backing file system: vmdk_queue_rq() -> vmdk_queue_workfn() -> vmdk_chain_submit() -> ...
- * -> vmdk_io_done() -> vmdk_complete_rq().  Reads and writes have a worker per
- * hardware queue; flushes, discards and writes of zeroes have one per disk,
- * which serves all flushes that wait with one commit.
+ * because what follows may wait for the backing file system: vmdk_queue_rq() ->
+ * vmdk_queue_workfn() -> vmdk_chain_submit() -> ... -> vmdk_io_done() ->
+ * vmdk_complete_rq().  Reads and writes have a worker per hardware queue;
+ * flushes, discards and writes of zeroes have one per disk, which serves all
+ * flushes that wait with one commit.
  */
 #include <linux/blk-mq.h>
 #include <linux/file.h>
@@ -81,8 +82,11 @@ static void vmdk_io_queue(struct vmdk_io *io)
 	unsigned long flags;
 
 	if (vmdk_is_data(io)) {
+		/* Once it is in the list it may be over, and the queue too. */
+		rcu_read_lock();
 		if (llist_add(&io->queued, &queue->list))
 			queue_work(disk->wq, &queue->work);
+		rcu_read_unlock();
 	} else {
 		spin_lock_irqsave(&disk->meta_lock, flags);
 		list_add_tail(&io->node, &disk->meta);

@@ -126,7 +126,7 @@ static int vmdk_chain_open_links(struct vmdk_chain *chain,
 		link->sectors = info->sectors;
 		ret = vmdk_link_open(chain, link, &config->extents[first],
 				     info->nr_extents, verified, fault);
-		if (ret)
+		if (ret && link->nr_extents)
 			*fault_extent = first + link->nr_extents - 1;
 		first += info->nr_extents;
 	}

@@ -474,6 +474,12 @@ static int vmdk_set_up(struct vmdk_sparse *sparse, u64 file_bytes)
 				     sizeof(long), GFP_KERNEL_ACCOUNT);
 	if (!sparse->groups || !sparse->gd_dirty || !sparse->unsettled)
 		return -ENOMEM;
+	if (!sparse->sesparse) {
+		sparse->seen = kvcalloc(BITS_TO_LONGS(slots), sizeof(long),
+					GFP_KERNEL_ACCOUNT);
+		if (!sparse->seen)
+			return -ENOMEM;
+	}
 	sparse->open_sectors = file_bytes >> SECTOR_SHIFT;
 	sparse->end = sparse->open_sectors;
 	sparse->durable_end = sparse->open_sectors;
@@ -552,6 +558,7 @@ void vmdk_directory_free(struct vmdk_sparse *sparse)
 	kvfree(sparse->groups);
 	kvfree(sparse->gd_dirty);
 	kvfree(sparse->unsettled);
+	kvfree(sparse->seen);
 	kvfree(sparse->late_tables);
 	kvfree(sparse->rgd);
 	kvfree(sparse->gd);

@@ -175,7 +175,7 @@ static int vmdk_read_zeros(struct vmdk_io *io, u32 nr)
 static void vmdk_read_ahead(struct vmdk_extent *ext,
 			    const struct vmdk_map *from)
 {
-	u32 grain_sectors = from->offset + from->sectors;
+	u32 grain_sectors = from->stream->grain_bytes >> SECTOR_SHIFT;
 	u32 count;
 	u64 grain;
 
@@ -330,9 +330,11 @@ static int vmdk_claim_hole(struct vmdk_io *io, struct vmdk_extent *ext, u32 nr,
 	if (ret)
 		return ret;
 	ret = vmdk_fill_claim(io, ext, claim);
-	if (ret)
-		vmdk_alloc_unclaim(claim);
-	return ret;
+	if (!ret)
+		return 0;
+	vmdk_alloc_unclaim(claim);
+	/* Others mean something here. */
+	return ret == -ENOSPC || ret == -EDQUOT ? ret : -EIO;
 }
 
 static int vmdk_write_hole(struct vmdk_io *io, struct vmdk_extent *ext,
@@ -540,7 +542,7 @@ static int vmdk_zero_piece(struct vmdk_io *io)
 	ret = vmdk_link_check_access(ext, true);
 	if (!ret) {
 		ret = ext->ops->zero(ext, sector, &nr, io);
-		if (ret == -ENODATA)
+		if (ret > 0)
 			ret = vmdk_zero_hole(io, ext, &nr);
 	} else if (io->op == REQ_OP_DISCARD) {
 		/* It is but advice, and others of its sectors may take it. */
@@ -608,9 +610,9 @@ static int vmdk_check_windows(const struct vmdk_link *link,
 {
 	const struct vmdk_extent *other;
 
-	for (other = link->extents; other < ext; other++) {
-		if (other->access != VMDK_ACCESS_RW &&
-		    ext->access != VMDK_ACCESS_RW)
+	vmdk_for_each_extent(other, link) {
+		if (other == ext || (other->access != VMDK_ACCESS_RW &&
+				     ext->access != VMDK_ACCESS_RW))
 			continue;
 		if (other->file && vmdk_file_same(other->file, ext->file) &&
 		    vmdk_overlaps(other->offset >> SECTOR_SHIFT, other->sectors,
@@ -671,6 +673,7 @@ int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
 {
 	bool writable = chain->writable && link == chain->links;
 	int ret;
+	u32 i;
 
 	ext->start = info->start;
 	ext->sectors = info->sectors;
@@ -688,8 +691,9 @@ int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
 		ret = vmdk_flat_open(ext, info, fault);
 	else
 		ret = vmdk_sparse_open(chain, ext, info, verified, fault);
-	if (!ret && info->kind == VMDK_KIND_DEVICE)
-		ret = vmdk_check_windows(link, ext, fault);
+	for (i = 0; i < chain->nr_links && !ret; i++)
+		if (info->kind == VMDK_KIND_DEVICE)
+			ret = vmdk_check_windows(&chain->links[i], ext, fault);
 	if (!ret && ext->access == VMDK_ACCESS_RW)
 		vmdk_extent_set_discard(chain, ext);
 	return ret;

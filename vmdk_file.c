@@ -333,6 +333,13 @@ unsigned int vmdk_file_block_size(const struct vmdk_file *vf)
  */
 unsigned int vmdk_file_hole_size(const struct vmdk_file *vf)
 {
+	if (vf->role == VMDK_ROLE_DEVICE) {
+		struct block_device *bdev = vmdk_file_bdev(vf);
+
+		return bdev_write_zeroes_sectors(bdev) ?
+		       max(bdev_discard_granularity(bdev),
+			   bdev_logical_block_size(bdev)) : 0;
+	}
 	return vf->file->f_op->fallocate ? i_blocksize(file_inode(vf->file)) : 0;
 }
 

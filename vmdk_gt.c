@@ -302,7 +302,7 @@ static struct vmdk_gt *vmdk_gt_new(struct vmdk_sparse *sparse, u32 index)
 {
 	u64 sector = vmdk_table_sector(sparse, sparse->gd, index);
 	struct vmdk_gt *gt;
-	bool first;
+	bool first = sparse->seen && !test_bit(index, sparse->seen);
 	int ret = 0;
 
 	gt = mempool_alloc(&sparse->chain->gts, GFP_NOIO);
@@ -311,8 +311,6 @@ static struct vmdk_gt *vmdk_gt_new(struct vmdk_sparse *sparse, u32 index)
 	gt->pool = &sparse->chain->gts;
 	gt->index = index;
 	gt->used = true;
-	first = !test_bit(index % VMDK_GROUP_SIZE,
-			  sparse->groups[index >> VMDK_GROUP_SHIFT]->seen);
 	if (sector)
 		ret = vmdk_gt_read(sparse, gt, sparse->base +
 					       (sector << SECTOR_SHIFT), first);
@@ -320,8 +318,8 @@ static struct vmdk_gt *vmdk_gt_new(struct vmdk_sparse *sparse, u32 index)
 		mempool_free(gt, gt->pool);
 		return ERR_PTR(ret);
 	}
-	__set_bit(index % VMDK_GROUP_SIZE,
-		  sparse->groups[index >> VMDK_GROUP_SHIFT]->seen);
+	if (first)
+		__set_bit(index, sparse->seen);
 	return gt;
 }
 

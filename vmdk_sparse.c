@@ -221,7 +221,7 @@ static int vmdk_zero_in_place(struct vmdk_extent *ext, u64 sector, u32 *nr,
 		return ret;
 	*nr = min(*nr, map.sectors);
 	if (map.state == VMDK_MAP_HOLE && vmdk_has_parent(ext->sparse->chain))
-		return -ENODATA;
+		return 1;
 	if (map.state != VMDK_MAP_DATA)
 		return 0;
 	ret = -EIO;

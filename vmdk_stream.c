@@ -473,13 +473,14 @@ static int vmdk_inflate_to(struct vmdk_stream *stream, u64 grain, loff_t pos,
 static int vmdk_read_spare(struct vmdk_io *io, struct vmdk_stream *stream,
 			   const struct vmdk_map *map, u32 nr)
 {
+	struct vmdk_cache *cache = &stream->chain->cache;
 	int ret;
 
-	mutex_lock(&stream->spare_mutex);
-	ret = vmdk_inflate_to(stream, map->grain, map->pos, stream->spare);
+	mutex_lock(&cache->spare_mutex);
+	ret = vmdk_inflate_to(stream, map->grain, map->pos, cache->spare);
 	if (!ret)
-		ret = vmdk_copy_out(io, stream->spare, map->offset, nr);
-	mutex_unlock(&stream->spare_mutex);
+		ret = vmdk_copy_out(io, cache->spare, map->offset, nr);
+	mutex_unlock(&cache->spare_mutex);
 	return ret;
 }
 
@@ -628,8 +629,14 @@ int vmdk_stream_peek(struct vmdk_io *io, const struct vmdk_map *map, u32 nr)
 {
 	struct vmdk_cache *cache = &map->stream->chain->cache;
 	struct vmdk_decoded *decoded;
+	u64 last = READ_ONCE(map->stream->last);
 	int ret;
 
+	/* A sequential reader: have the next ones inflated ahead of it. */
+	if (map->grain == last + 1)
+		return -EAGAIN;
+	if (map->grain != last)
+		WRITE_ONCE(map->stream->last, map->grain);
 	spin_lock(&cache->lock);
 	decoded = xa_load(&map->stream->decoded, map->grain);
 	if (decoded && decoded->ready) {
@@ -736,7 +743,7 @@ static unsigned long vmdk_cache_scan(struct shrinker *shrinker,
 
 /**
  * vmdk_cache_init - for the decoded grains of a chain
- * @chain: the chain
+ * @chain: the chain, with all its extents open
  * @limit: in bytes
  *
  * Return: 0 or -ENOMEM.
@@ -749,6 +756,12 @@ int vmdk_cache_init(struct vmdk_chain *chain, u64 limit)
 	spin_lock_init(&cache->lock);
 	INIT_LIST_HEAD(&cache->lru);
 	cache->limit = limit;
+	mutex_init(&cache->spare_mutex);
+	if (cache->spare_bytes) {
+		cache->spare = kvmalloc(cache->spare_bytes, GFP_KERNEL);
+		if (!cache->spare)
+			return -ENOMEM;
+	}
 	snprintf(name, sizeof(name), "vmdk-grains:%s", chain->name);
 	cache->shrinker = compat_shrinker_new(name, cache, vmdk_cache_count,
 					      vmdk_cache_scan);
@@ -763,6 +776,7 @@ void vmdk_cache_exit(struct vmdk_chain *chain)
 {
 	if (chain->cache.shrinker)
 		compat_shrinker_free(chain->cache.shrinker);
+	kvfree(chain->cache.spare);
 }
 
 /**
@@ -788,13 +802,9 @@ struct vmdk_stream *vmdk_stream_open(struct vmdk_chain *chain,
 	stream->geo = geo;
 	stream->grain_bytes = geo->grain_sectors << SECTOR_SHIFT;
 	stream->last = ~0ULL - 1;
-	mutex_init(&stream->spare_mutex);
 	xa_init(&stream->decoded);
-	stream->spare = kvmalloc(stream->grain_bytes, GFP_KERNEL);
-	if (!stream->spare) {
-		kfree(stream);
-		return ERR_PTR(-ENOMEM);
-	}
+	chain->cache.spare_bytes = max(chain->cache.spare_bytes,
+				       stream->grain_bytes);
 	return stream;
 }
 
@@ -814,6 +824,5 @@ void vmdk_stream_free(struct vmdk_stream *stream)
 	xa_for_each(&stream->decoded, grain, decoded)
 		vmdk_decoded_free(decoded);
 	xa_destroy(&stream->decoded);
-	kvfree(stream->spare);
 	kfree(stream);
 }
