@@ -34,6 +34,7 @@ static const struct {
 struct reader {
 	const char *text;
 	unsigned int line;
+	size_t room;
 	struct vmdk_manifest *manifest;
 	struct vmdk_text_fault *fault;
 };
@@ -128,27 +129,42 @@ static int take_sum(struct reader *r, const char *start, const char *end,
 	return 0;
 }
 
+/* Is there room for one more? */
+static bool make_room(struct reader *r)
+{
+	struct vmdk_manifest *m = r->manifest;
+	size_t room = r->room ? 2 * r->room : 16;
+	struct vmdk_manifest_line *lines;
+
+	if (m->nr < r->room)
+		return true;
+	lines = reallocarray(m->lines, room, sizeof(*lines));
+	if (!lines)
+		return false;
+	m->lines = lines;
+	r->room = room;
+	return true;
+}
+
 /* One more line, or NULL with *@ret set. */
 static struct vmdk_manifest_line *add_line(struct reader *r, const char *at,
 					   int *ret)
 {
 	struct vmdk_manifest *m = r->manifest;
-	struct vmdk_manifest_line *lines;
+	struct vmdk_manifest_line *line;
 
 	if (m->nr == LINES_MAX) {
 		*ret = refuse(r, at, "the manifest has too many lines");
 		return NULL;
 	}
-	lines = reallocarray(m->lines, m->nr + 1, sizeof(*lines));
-	if (!lines) {
+	if (!make_room(r)) {
 		*ret = -ENOMEM;
 		return NULL;
 	}
-	m->lines = lines;
-	lines += m->nr++;
-	memset(lines, 0, sizeof(*lines));
-	lines->line = r->line;
-	return lines;
+	line = &m->lines[m->nr++];
+	memset(line, 0, sizeof(*line));
+	line->line = r->line;
+	return line;
 }
 
 /* A name may have anything in it but a line's end; the sum has no '='. */
