@@ -69,6 +69,18 @@ enum vmdk_role {
 };
 
 /**
+ * struct vmdk_window - a part of a file
+ * @start: first byte, as those count who use the file
+ * @pos: the same, in the file
+ * @length: in bytes
+ */
+struct vmdk_window {
+	u64 start;
+	u64 pos;
+	u64 length;
+};
+
+/**
  * struct vmdk_file - a file that a disk lies in
  * @file: I  our own open file, with flags that nobody else can change
  * @theirs: I  the one that was handed in: what is locked by it stays locked
@@ -81,6 +93,9 @@ enum vmdk_role {
  * @flags: A  VMDK_FILE_DIRTY: something was written since the last sync began
  * @sync_mutex: one sync at a time: whoever finds nothing dirty has waited for it
  * @sync_error: L (sync_mutex)  a sync has failed, and so does every later one
+ * @windows: I  the parts of the file that are used, one after the other; NULL:
+ *	all of it, and positions are the file's own
+ * @nr_windows: I
  * @node: L (vmdk_file.c)  in the table of claimed files
  * @refs: L (vmdk_file.c)  windows of a device share it
  */
@@ -96,6 +111,8 @@ struct vmdk_file {
 	unsigned long flags;
 	struct mutex sync_mutex;	/* one sync at a time */
 	int sync_error;
+	struct vmdk_window *windows;
+	u32 nr_windows;
 	struct hlist_node node;
 	u32 refs;
 };
@@ -108,7 +125,11 @@ struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
 				struct vmdk_fault *fault);
 void vmdk_file_put(struct vmdk_file *vf);
 bool vmdk_file_same(const struct vmdk_file *a, const struct vmdk_file *b);
+int vmdk_file_set_windows(struct vmdk_file *vf,
+			  const struct vmdk_window_info *infos, u32 nr,
+			  struct vmdk_fault *fault);
 u64 vmdk_file_size(const struct vmdk_file *vf);
+u64 vmdk_file_span(const struct vmdk_file *vf, u64 pos);
 int vmdk_file_read(struct vmdk_file *vf, void *buf, size_t len, loff_t pos);
 int vmdk_file_write(struct vmdk_file *vf, const void *buf, size_t len,
 		    loff_t pos);
@@ -496,7 +517,8 @@ bool vmdk_chain_peek(struct vmdk_io *io);
 void vmdk_chain_zero(struct vmdk_io *io);
 int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
 		     struct vmdk_extent *ext,
-		     const struct vmdk_extent_info *info, bool verified,
+		     const struct vmdk_extent_info *info,
+		     const struct vmdk_window_info *windows, bool verified,
 		     struct vmdk_fault *fault);
 
 /* ------------------------------------------------------------ vmdk_link.c */
@@ -820,6 +842,7 @@ void vmdk_directory_free(struct vmdk_sparse *sparse);
  * @chain: I
  * @file: I
  * @base: I  byte in the file at which the extent begins
+ * @bytes: I  how many it takes
  * @geo: I  the extent's
  * @grain_bytes: I
  * @decoded: inflated grains, and those that are being inflated, by number
@@ -830,6 +853,7 @@ struct vmdk_stream {
 	struct vmdk_chain *chain;
 	struct vmdk_file *file;
 	u64 base;
+	u64 bytes;
 	const struct vmdk_geometry *geo;
 	u32 grain_bytes;
 	struct xarray decoded;
@@ -843,6 +867,7 @@ int vmdk_cache_init(struct vmdk_chain *chain, u64 limit);
 void vmdk_cache_exit(struct vmdk_chain *chain);
 struct vmdk_stream *vmdk_stream_open(struct vmdk_chain *chain,
 				     struct vmdk_file *file, u64 base,
+				     u64 bytes,
 				     const struct vmdk_geometry *geo);
 void vmdk_stream_free(struct vmdk_stream *stream);
 int vmdk_stream_read(struct vmdk_io *io, const struct vmdk_map *map, u32 nr);
@@ -912,12 +937,14 @@ int vmdk_commit(struct vmdk_chain *chain);
  * @links: @attach.nr_links entries
  * @extents: @attach.nr_extents entries
  * @patches: @attach.nr_patches entries
+ * @windows: @attach.nr_windows entries
  */
 struct vmdk_config {
 	struct vmdk_attach attach;
 	struct vmdk_link_info *links;
 	struct vmdk_extent_info *extents;
 	struct vmdk_patch *patches;
+	struct vmdk_window_info *windows;
 };
 
 /* Where a disk is in its life. */

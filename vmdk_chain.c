@@ -89,6 +89,7 @@ u64 vmdk_chain_stat(const struct vmdk_chain *chain, enum vmdk_stat stat)
 
 static int vmdk_link_open(struct vmdk_chain *chain, struct vmdk_link *link,
 			  const struct vmdk_extent_info *infos, u32 nr,
+			  const struct vmdk_window_info **windows,
 			  bool verified, struct vmdk_fault *fault)
 {
 	int ret = 0;
@@ -100,7 +101,8 @@ static int vmdk_link_open(struct vmdk_chain *chain, struct vmdk_link *link,
 		u32 i = link->nr_extents++;
 
 		ret = vmdk_extent_open(chain, link, &link->extents[i],
-				       &infos[i], verified, fault);
+				       &infos[i], *windows, verified, fault);
+		*windows += infos[i].nr_windows;
 		cond_resched();
 	}
 	return ret;
@@ -111,6 +113,7 @@ static int vmdk_chain_open_links(struct vmdk_chain *chain,
 				 struct vmdk_fault *fault, u32 *fault_extent)
 {
 	bool verified = config->attach.flags & VMDK_ATTACH_VERIFIED;
+	const struct vmdk_window_info *windows = config->windows;
 	u32 first = 0;
 	int ret = 0;
 
@@ -125,7 +128,8 @@ static int vmdk_chain_open_links(struct vmdk_chain *chain,
 		info = &config->links[chain->nr_links++];
 		link->sectors = info->sectors;
 		ret = vmdk_link_open(chain, link, &config->extents[first],
-				     info->nr_extents, verified, fault);
+				     info->nr_extents, &windows, verified,
+				     fault);
 		if (ret && link->nr_extents)
 			*fault_extent = first + link->nr_extents - 1;
 		first += info->nr_extents;

@@ -15,7 +15,7 @@
 #define VMDK_FEATURES	(VMDK_FEATURE_SPARSE | VMDK_FEATURE_FLAT | \
 			 VMDK_FEATURE_STREAM | VMDK_FEATURE_COWD | \
 			 VMDK_FEATURE_SESPARSE | VMDK_FEATURE_DEVICE | \
-			 VMDK_FEATURE_CHAIN)
+			 VMDK_FEATURE_CHAIN | VMDK_FEATURE_WINDOWS)
 
 /* ---------------------------------------------------------------- checks */
 
@@ -40,15 +40,15 @@ static int vmdk_check_head(const struct vmdk_attach *attach,
 {
 	if (attach->flags & ~VMDK_ATTACH_FLAGS)
 		return vmdk_refuse(fault, "unknown flags");
-	if (attach->pad || memchr_inv(attach->reserved, 0,
-				      sizeof(attach->reserved)))
+	if (memchr_inv(attach->reserved, 0, sizeof(attach->reserved)))
 		return vmdk_refuse(fault, "reserved members are not zero");
 	if (attach->index < -1 || attach->index > (s32)MINORMASK)
 		return vmdk_refuse(fault, "device number out of range");
 	if (!attach->nr_links || attach->nr_links > VMDK_MAX_LINKS ||
 	    !attach->nr_extents || attach->nr_extents > VMDK_MAX_EXTENTS ||
-	    attach->nr_patches > VMDK_MAX_PATCHES)
-		return vmdk_refuse(fault, "number of links, extents or patches out of range");
+	    attach->nr_patches > VMDK_MAX_PATCHES ||
+	    attach->nr_windows > VMDK_MAX_WINDOWS)
+		return vmdk_refuse(fault, "number of links, extents, patches or windows out of range");
 	if (!vmdk_is_type_name(attach->create_type))
 		return vmdk_refuse(fault, "create_type does not end, or is not printable");
 	return 0;
@@ -57,8 +57,7 @@ static int vmdk_check_head(const struct vmdk_attach *attach,
 static int vmdk_check_extent_info(const struct vmdk_extent_info *info,
 				  u64 start, struct vmdk_fault *fault)
 {
-	if (info->flags ||
-	    memchr_inv(info->reserved, 0, sizeof(info->reserved)))
+	if (info->flags || info->reserved)
 		return vmdk_refuse(fault, "extent: flags or reserved members are not zero");
 	if (info->access > VMDK_ACCESS_RW)
 		return vmdk_refuse(fault, "extent: unknown access");
@@ -67,8 +66,12 @@ static int vmdk_check_extent_info(const struct vmdk_extent_info *info,
 	if (info->start != start)
 		return vmdk_refuse(fault, "extent: does not follow the one before");
 	if (info->offset > LLONG_MAX || info->length > LLONG_MAX ||
-	    (info->offset | info->length) % SECTOR_SIZE)
+	    info->offset % SECTOR_SIZE ||
+	    (info->length % SECTOR_SIZE && !info->nr_windows))
 		return vmdk_refuse(fault, "extent: offset or window out of range");
+	if (info->nr_windows && (info->kind != VMDK_KIND_SPARSE ||
+				 info->access == VMDK_ACCESS_RW))
+		return vmdk_refuse(fault, "extent: only a sparse one that is not written may lie in windows");
 	switch (info->kind) {
 	case VMDK_KIND_FLAT:
 	case VMDK_KIND_SPARSE:
@@ -116,6 +119,40 @@ static int vmdk_check_link(const struct vmdk_link_info *link,
 	return 0;
 }
 
+/* Whether they are inside the file is seen when it is opened. */
+static int vmdk_check_window(const struct vmdk_window_info *window, bool last,
+			     struct vmdk_fault *fault)
+{
+	if (!window->length || window->offset > LLONG_MAX ||
+	    window->length > LLONG_MAX - window->offset ||
+	    window->offset % SECTOR_SIZE ||
+	    (window->length % SECTOR_SIZE && !last))
+		return vmdk_refuse(fault, "window: out of range");
+	return 0;
+}
+
+/* Windows are in the order of the extents, and none is left over. */
+static int vmdk_check_windows(const struct vmdk_config *config,
+			      struct vmdk_fault *fault)
+{
+	u32 left = config->attach.nr_windows;
+	const struct vmdk_window_info *window = config->windows;
+	u32 i;
+	u64 n;
+
+	for (i = 0; i < config->attach.nr_extents; i++) {
+		if (config->extents[i].nr_windows > left)
+			return vmdk_refuse(fault, "window: too few");
+		for (n = config->extents[i].nr_windows; n; n--, left--) {
+			int ret = vmdk_check_window(window++, n == 1, fault);
+
+			if (ret)
+				return ret;
+		}
+	}
+	return left ? vmdk_refuse(fault, "window: too many") : 0;
+}
+
 static int vmdk_check_patch(const struct vmdk_patch *patch,
 			    struct vmdk_fault *fault)
 {
@@ -156,6 +193,8 @@ static int vmdk_check_config(struct vmdk_config *config,
 	u32 i;
 
 	ret = vmdk_check_links(config, fault);
+	if (!ret)
+		ret = vmdk_check_windows(config, fault);
 	for (i = 0; i < config->attach.nr_patches && !ret; i++)
 		ret = vmdk_check_patch(&config->patches[i], fault);
 	return ret;
@@ -181,6 +220,8 @@ static void *vmdk_copy_array(u64 address, size_t nr, size_t size)
 
 static void vmdk_free_config(struct vmdk_config *config)
 {
+	if (!IS_ERR(config->windows))
+		kvfree(config->windows);
 	if (!IS_ERR(config->patches))
 		kvfree(config->patches);
 	if (!IS_ERR(config->extents))
@@ -199,9 +240,12 @@ static int vmdk_copy_config(struct vmdk_config *config)
 					  sizeof(*config->extents));
 	config->patches = vmdk_copy_array(attach->patches, attach->nr_patches,
 					  sizeof(*config->patches));
+	config->windows = vmdk_copy_array(attach->windows, attach->nr_windows,
+					  sizeof(*config->windows));
 	return PTR_ERR_OR_ZERO(config->links) ?:
 	       PTR_ERR_OR_ZERO(config->extents) ?:
-	       PTR_ERR_OR_ZERO(config->patches);
+	       PTR_ERR_OR_ZERO(config->patches) ?:
+	       PTR_ERR_OR_ZERO(config->windows);
 }
 
 /* The reason of a refusal, for whoever called. */

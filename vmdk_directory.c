@@ -505,7 +505,7 @@ static int vmdk_open_stream(struct vmdk_sparse *sparse,
 				      sparse->geo.grain_sectors,
 				      VMDK_STREAM_GRAIN_MAX);
 	stream = vmdk_stream_open(sparse->chain, sparse->file, sparse->base,
-				  &sparse->geo);
+				  vmdk_sparse_file_bytes(sparse), &sparse->geo);
 	if (IS_ERR(stream))
 		return PTR_ERR(stream);
 	sparse->stream = stream;

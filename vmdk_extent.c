@@ -406,6 +406,10 @@ static int vmdk_map_piece(struct vmdk_io *io, bool peek, struct vmdk_map *map,
 	if (!ret && map->state == VMDK_MAP_HOLE && io->op != REQ_OP_WRITE)
 		ret = vmdk_below_map(io->chain, io->sector, map->sectors, peek,
 				     map, ext);
+	if (!ret && map->state == VMDK_MAP_DATA)
+		map->sectors = min_t(u64, map->sectors,
+				     vmdk_file_span(map->file, map->pos) >>
+				     SECTOR_SHIFT);
 	return ret;
 }
 
@@ -626,6 +630,7 @@ static int vmdk_check_windows(const struct vmdk_link *link,
 static int vmdk_extent_get_file(struct vmdk_chain *chain,
 				struct vmdk_extent *ext,
 				const struct vmdk_extent_info *info,
+				const struct vmdk_window_info *windows,
 				struct vmdk_fault *fault)
 {
 	bool device = info->kind == VMDK_KIND_DEVICE;
@@ -640,7 +645,9 @@ static int vmdk_extent_get_file(struct vmdk_chain *chain,
 	ext->file = vf;
 	ext->offset = info->offset;
 	chain->block_size = max(chain->block_size, vmdk_file_block_size(vf));
-	return 0;
+	if (!info->nr_windows)
+		return 0;
+	return vmdk_file_set_windows(vf, windows, info->nr_windows, fault);
 }
 
 /* The whole grain of a sparse extent, the block of a flat one. */
@@ -660,6 +667,7 @@ static void vmdk_extent_set_discard(struct vmdk_chain *chain,
  * @link: that it belongs to; a parent is never written to
  * @ext: receives it
  * @info: what userspace says of it
+ * @windows: its @info->nr_windows windows
  * @verified: userspace has checked an unclean image
  * @fault: receives the reason of a refusal
  *
@@ -668,7 +676,8 @@ static void vmdk_extent_set_discard(struct vmdk_chain *chain,
  */
 int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
 		     struct vmdk_extent *ext,
-		     const struct vmdk_extent_info *info, bool verified,
+		     const struct vmdk_extent_info *info,
+		     const struct vmdk_window_info *windows, bool verified,
 		     struct vmdk_fault *fault)
 {
 	bool writable = chain->writable && link == chain->links;
@@ -684,7 +693,7 @@ int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
 		ext->ops = &vmdk_zero_ops;
 		return 0;
 	}
-	ret = vmdk_extent_get_file(chain, ext, info, fault);
+	ret = vmdk_extent_get_file(chain, ext, info, windows, fault);
 	if (ret)
 		return ret;
 	if (info->kind == VMDK_KIND_FLAT || info->kind == VMDK_KIND_DEVICE)

@@ -182,7 +182,7 @@ static int vmdk_file_set_direct(struct vmdk_file *vf, struct vmdk_fault *fault)
  * Flags of the file that was handed in can be changed by whoever else has it;
  * locks, in turn, belong to it, so both are kept.
  */
-static int vmdk_file_reopen(struct vmdk_file *vf)
+static int vmdk_file_reopen(struct vmdk_file *vf, struct vmdk_fault *fault)
 {
 	int flags = O_LARGEFILE | (vf->writable ? O_RDWR : O_RDONLY);
 	struct file *file;
@@ -191,8 +191,12 @@ static int vmdk_file_reopen(struct vmdk_file *vf)
 	if (vf->role == VMDK_ROLE_DEVICE && vf->writable)
 		flags |= O_EXCL;
 	file = dentry_open(&vf->theirs->f_path, flags, vf->theirs->f_cred);
-	if (IS_ERR(file))
+	if (IS_ERR(file)) {
+		if (flags & O_EXCL)
+			vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				       "the device is mounted or in other use");
 		return PTR_ERR(file);
+	}
 	vf->file = file;
 	return 0;
 }
@@ -246,7 +250,7 @@ struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
 	shared = vmdk_file_share(vf);
 	if (shared)
 		goto err_theirs;
-	ret = vmdk_file_reopen(vf);
+	ret = vmdk_file_reopen(vf, fault);
 	if (ret)
 		goto err_theirs;
 	if (direct)
@@ -289,6 +293,7 @@ void vmdk_file_put(struct vmdk_file *vf)
 		return;
 	fput(vf->file);
 	fput(vf->theirs);
+	kvfree(vf->windows);
 	kfree(vf);
 }
 
@@ -302,15 +307,101 @@ bool vmdk_file_same(const struct vmdk_file *a, const struct vmdk_file *b)
 	return vmdk_file_inode(a) == vmdk_file_inode(b);
 }
 
-/**
- * vmdk_file_size - how long a file is now, in bytes
- * @vf: the file
- */
-u64 vmdk_file_size(const struct vmdk_file *vf)
+/* Bytes of the file as it is. */
+static u64 vmdk_file_end(const struct vmdk_file *vf)
 {
 	if (vf->role == VMDK_ROLE_DEVICE)
 		return bdev_nr_bytes(vmdk_file_bdev(vf));
 	return i_size_read(file_inode(vf->file));
+}
+
+/**
+ * vmdk_file_size - how long a file, or what is used of it, is now, in bytes
+ * @vf: the file
+ */
+u64 vmdk_file_size(const struct vmdk_file *vf)
+{
+	const struct vmdk_window *last = vf->windows + vf->nr_windows - 1;
+
+	return vf->windows ? last->start + last->length : vmdk_file_end(vf);
+}
+
+/**
+ * vmdk_file_set_windows - use some parts of a file, as if there were no others
+ * @vf: a file that is not written
+ * @infos: checked for overflow
+ * @nr: how many
+ * @fault: receives the reason of a refusal
+ *
+ * Context: process context, in the ioctl that attaches.
+ * Return: 0 or an error.
+ */
+int vmdk_file_set_windows(struct vmdk_file *vf,
+			  const struct vmdk_window_info *infos, u32 nr,
+			  struct vmdk_fault *fault)
+{
+	u64 end = vmdk_file_end(vf);
+	u64 start = 0;
+	u32 i;
+
+	vf->windows = kvcalloc(nr, sizeof(*vf->windows), GFP_KERNEL);
+	if (!vf->windows)
+		return -ENOMEM;
+	vf->nr_windows = nr;
+	for (i = 0; i < nr; i++) {
+		if (infos[i].offset + infos[i].length > end)
+			return vmdk_fault_set(fault, infos[i].offset,
+					      "window of %llu bytes past the end of the file (%llu bytes)",
+					      infos[i].length, end);
+		vf->windows[i].start = start;
+		vf->windows[i].pos = infos[i].offset;
+		vf->windows[i].length = infos[i].length;
+		start += infos[i].length;
+	}
+	return 0;
+}
+
+static const struct vmdk_window *vmdk_window_find(const struct vmdk_file *vf,
+						  u64 pos)
+{
+	u32 low = 0, high = vf->nr_windows;
+
+	while (high - low > 1) {
+		u32 mid = low + (high - low) / 2;
+
+		if (vf->windows[mid].start <= pos)
+			low = mid;
+		else
+			high = mid;
+	}
+	return &vf->windows[low];
+}
+
+/* Where @pos is in the file itself. */
+static loff_t vmdk_file_pos(const struct vmdk_file *vf, u64 pos)
+{
+	const struct vmdk_window *window;
+
+	if (likely(!vf->windows))
+		return pos;
+	window = vmdk_window_find(vf, pos);
+	return window->pos + (pos - window->start);
+}
+
+/**
+ * vmdk_file_span - how many bytes from @pos on follow each other in the file
+ * @vf: the file
+ * @pos: inside it
+ */
+u64 vmdk_file_span(const struct vmdk_file *vf, u64 pos)
+{
+	const struct vmdk_window *window;
+
+	if (likely(!vf->windows))
+		return LLONG_MAX;
+	window = vmdk_window_find(vf, pos);
+	return window->start + window->length > pos ?
+	       window->start + window->length - pos : 0;
 }
 
 /**
@@ -356,11 +447,14 @@ unsigned int vmdk_file_hole_size(const struct vmdk_file *vf)
 int vmdk_file_read(struct vmdk_file *vf, void *buf, size_t len, loff_t pos)
 {
 	while (len) {
-		ssize_t n = kernel_read(vf->file, buf, len, &pos);
+		size_t bytes = min_t(u64, len, vmdk_file_span(vf, pos));
+		loff_t at = vmdk_file_pos(vf, pos);
+		ssize_t n = bytes ? kernel_read(vf->file, buf, bytes, &at) : 0;
 
 		if (n <= 0)
 			return n ?: -EIO;
 		buf += n;
+		pos += n;
 		len -= n;
 	}
 	return 0;
@@ -534,6 +628,8 @@ size_t vmdk_file_peek(struct vmdk_file *vf, struct iov_iter *iter, size_t bytes,
 	struct address_space *mapping = vf->file->f_mapping;
 	size_t done = 0, n = 1;
 
+	pos = vmdk_file_pos(vf, pos);
+
 	while (vf->peek && done < bytes && n) {
 		struct folio *folio;
 
@@ -543,7 +639,7 @@ size_t vmdk_file_peek(struct vmdk_file *vf, struct iov_iter *iter, size_t bytes,
 		n = min(bytes - done, folio_size(folio) -
 				      offset_in_folio(folio, pos));
 		/* The size is looked at after the page, as any read does. */
-		if (vmdk_folio_fit(folio) && pos + n <= vmdk_file_size(vf))
+		if (vmdk_folio_fit(folio) && pos + n <= vmdk_file_end(vf))
 			n = copy_folio_to_iter(folio,
 					       offset_in_folio(folio, pos), n,
 					       iter);
@@ -583,7 +679,7 @@ static void vmdk_file_init_iocb(struct vmdk_run *run, bool write)
 	struct kiocb *iocb = &run->iocb;
 
 	init_sync_kiocb(iocb, vf->file);
-	iocb->ki_pos = run->map.pos;
+	iocb->ki_pos = vmdk_file_pos(vf, run->map.pos);
 	iocb->ki_complete = vmdk_file_iocb_complete;
 	if (write)
 		iocb->ki_flags |= IOCB_WRITE;

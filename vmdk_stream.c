@@ -233,7 +233,6 @@ static int vmdk_check_length(const struct vmdk_stream *stream, u64 grain,
 static int vmdk_read_marker(struct vmdk_stream *stream, u64 grain, loff_t pos,
 			    struct vmdk_feed *feed, struct vmdk_fault *fault)
 {
-	u64 file_bytes = vmdk_file_size(stream->file) - stream->base;
 	u8 marker[16];
 	u32 offset;
 	int ret;
@@ -243,8 +242,8 @@ static int vmdk_read_marker(struct vmdk_stream *stream, u64 grain, loff_t pos,
 	if (ret)
 		return ret;
 	ret = vmdk_grain_marker_check(marker, stream->geo, grain,
-				      pos - stream->base, file_bytes, &offset,
-				      &feed->left, fault);
+				      pos - stream->base, stream->bytes,
+				      &offset, &feed->left, fault);
 	feed->file = stream->file;
 	feed->pos = pos + offset;
 	return ret;
@@ -784,13 +783,14 @@ void vmdk_cache_exit(struct vmdk_chain *chain)
  * @chain: that it belongs to
  * @file: that it lies in
  * @base: byte in the file at which it begins
+ * @bytes: how many it takes
  * @geo: of the extent; stays where it is
  *
  * Return: the stream or an ERR_PTR.
  */
 struct vmdk_stream *vmdk_stream_open(struct vmdk_chain *chain,
 				     struct vmdk_file *file, u64 base,
-				     const struct vmdk_geometry *geo)
+				     u64 bytes, const struct vmdk_geometry *geo)
 {
 	struct vmdk_stream *stream = kzalloc(sizeof(*stream), GFP_KERNEL);
 
@@ -799,6 +799,7 @@ struct vmdk_stream *vmdk_stream_open(struct vmdk_chain *chain,
 	stream->chain = chain;
 	stream->file = file;
 	stream->base = base;
+	stream->bytes = bytes;
 	stream->geo = geo;
 	stream->grain_bytes = geo->grain_sectors << SECTOR_SHIFT;
 	stream->last = ~0ULL - 1;

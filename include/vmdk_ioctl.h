@@ -20,6 +20,7 @@
 #define VMDK_MAX_LINKS		64
 #define VMDK_MAX_EXTENTS	16384	/* over all links of one disk */
 #define VMDK_MAX_PATCHES	4
+#define VMDK_MAX_WINDOWS	4096	/* over all extents of one disk */
 #define VMDK_PATCH_SIZE		32
 #define VMDK_TYPE_SIZE		32
 #define VMDK_MESSAGE_SIZE	256
@@ -32,6 +33,7 @@
 #define VMDK_FEATURE_SESPARSE	(1ULL << 4)	/* seSparse extents, read-only */
 #define VMDK_FEATURE_DEVICE	(1ULL << 5)	/* windows of block devices */
 #define VMDK_FEATURE_CHAIN	(1ULL << 6)	/* more than one link */
+#define VMDK_FEATURE_WINDOWS	(1ULL << 7)	/* extents in several windows */
 
 /* What an extent is: vmdk_extent_info.kind. */
 enum vmdk_kind {
@@ -61,6 +63,9 @@ enum vmdk_access {
  * @offset: byte in the file at which the extent begins
  * @length: bytes that the extent may take in the file from @offset on;
  *	0: to the end of the file, and a writable sparse extent may grow there
+ * @nr_windows: 0; or the extent lies in so many windows of the file, and is what
+ *	one gets by putting these together: @offset and @length count in that.
+ *	For VMDK_KIND_SPARSE, read-only
  * @reserved: must be 0
  */
 struct vmdk_extent_info {
@@ -72,7 +77,18 @@ struct vmdk_extent_info {
 	__u64 sectors;
 	__u64 offset;
 	__u64 length;
-	__u64 reserved[2];
+	__u64 nr_windows;
+	__u64 reserved;
+};
+
+/**
+ * struct vmdk_window_info - a part of a file
+ * @offset: byte in the file, a multiple of 512
+ * @length: in bytes, a multiple of 512 unless it is the extent's last one
+ */
+struct vmdk_window_info {
+	__u64 offset;
+	__u64 length;
 };
 
 /**
@@ -136,9 +152,10 @@ struct vmdk_patch {
  * @message: address of a buffer for the reason of a refusal: one line, NUL
  *	terminated, without newline; empty when errno says it all
  * @fault_extent: for a refused extent, its place in @extents; else ~0
- * @pad: must be 0
+ * @nr_windows: entries of @windows, 0 to VMDK_MAX_WINDOWS
  * @cache_size: bytes of decoded grains to keep; 0: the default (64 MiB)
  * @create_type: printable ASCII, NUL terminated; shown in sysfs only
+ * @windows: address of an array of struct vmdk_window_info, by extent
  * @reserved: must be 0
  */
 struct vmdk_attach {
@@ -159,10 +176,11 @@ struct vmdk_attach {
 	__u64 patches;
 	__u64 message;
 	__u32 fault_extent;
-	__u32 pad;
+	__u32 nr_windows;
 	__u64 cache_size;
 	char create_type[VMDK_TYPE_SIZE];
-	__u64 reserved[7];
+	__u64 windows;
+	__u64 reserved[6];
 };
 
 /* vmdk_detach.flags */

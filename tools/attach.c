@@ -21,7 +21,6 @@
 #include "image.h"
 #include "vmdkctl.h"
 #include "vmdk_ioctl.h"
-#include "windows_abi.h"
 
 #define NODE_WAIT_MS	5000
 
@@ -231,7 +230,7 @@ static void fill_extents(const struct vmdk_image *image,
 /* Extents that consist of several windows, and their windows one by one. */
 static void fill_windows(const struct vmdk_image *image, struct request *req)
 {
-	uint32_t *nr = &vmdk_attach_nr_windows(&req->attach);
+	uint32_t *nr = &req->attach.nr_windows;
 	size_t i, k;
 
 	for (i = 0; i < image->nr_extents; i++) {
@@ -239,7 +238,7 @@ static void fill_windows(const struct vmdk_image *image, struct request *req)
 
 		if (!from)
 			continue;
-		vmdk_extent_nr_windows(&req->extents[i]) = from->nr;
+		req->extents[i].nr_windows = from->nr;
 		req->windows = vmdkctl_grow(req->windows, *nr + from->nr,
 					    sizeof(*req->windows));
 		for (k = 0; k < from->nr; k++)
@@ -248,7 +247,7 @@ static void fill_windows(const struct vmdk_image *image, struct request *req)
 				.length = from->list[k].length,
 			};
 	}
-	vmdk_attach_windows(&req->attach) = (uintptr_t)req->windows;
+	req->attach.windows = (uintptr_t)req->windows;
 }
 
 static int fill_patches(const struct vmdk_image *image, struct request *req)

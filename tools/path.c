@@ -126,8 +126,8 @@ int vmdk_open_named(const char *path, int flags, struct stat *st, char **why)
 /**
  * vmdk_open_device - open a block device that the user named
  * @path: its name; may be, or lead through, a symbolic link
- * @flags: O_RDONLY or O_RDWR; for writing it is claimed, so that nothing that is
- *	mounted, or part of something else, is written
+ * @flags: O_RDONLY or O_RDWR; nothing that is mounted, or part of something else,
+ *	is opened for writing, and the module claims it for good
  * @st: receives its attributes
  * @why: receives the reason of a refusal
  *
@@ -136,9 +136,13 @@ int vmdk_open_named(const char *path, int flags, struct stat *st, char **why)
 int vmdk_open_device(const char *path, int flags, struct stat *st, char **why)
 {
 	bool write = (flags & O_ACCMODE) != O_RDONLY;
-	int fd, ret = 0;
+	int fd, claim = -1, ret = 0;
 
-	fd = open(path, flags | SAFE_FLAGS | (write ? O_EXCL : 0));
+	if (write)
+		claim = open(path, flags | SAFE_FLAGS | O_EXCL);
+	fd = write && claim < 0 ? -1 : open(path, flags | SAFE_FLAGS);
+	if (claim >= 0)
+		close(claim);
 	if (fd < 0 && errno == EBUSY)
 		return vmdk_refuse(why, -EBUSY, "%s: is mounted or in other use",
 				   path);

@@ -126,7 +126,7 @@ static void test_parts(void **state)
 	struct vmdk_open_options opt;
 	struct vmdk_image *img;
 	char *device;
-	int loop;
+	int loop, claim;
 
 	(void)state;
 	device = new_device(&loop, 0);
@@ -155,8 +155,11 @@ static void test_parts(void **state)
 	assert_int_equal(img->extents[2].fd, img->extents[4].fd);
 	assert_int_equal(fcntl(img->extents[2].fd, F_GETFL) & O_ACCMODE, O_RDWR);
 	assert_null(img->read_only);
-	/* it is claimed while it can be written */
-	refuse("x.vmdk", &opt, -EBUSY, "");
+	/* the module claims it, so it must not be claimed here */
+	claim = open(device, O_RDWR | O_EXCL);
+	assert_true(claim >= 0);
+	refuse("x.vmdk", &opt, -EBUSY, "is mounted or in other use");
+	close(claim);
 	vmdk_image_close(img);
 	vmdk_image_close(accept("x.vmdk", &opt));
 	allow(NULL, NULL);
