@@ -237,8 +237,8 @@ static int vmdk_alloc_extend(struct vmdk_sparse *sparse, u64 end)
 			ret = vmdk_file_resize(sparse->file,
 					       far << SECTOR_SHIFT);
 		}
-		/* Pairs with vmdk_alloc_sync(): a sync sees it is needed. */
 		if (!ret)
+			/* Pairs with vmdk_alloc_sync(): it sees that it is needed. */
 			smp_store_release(&sparse->end, far);
 	}
 	mutex_unlock(&sparse->extend_mutex);

@@ -48,7 +48,7 @@ static int vmdk_check_head(const struct vmdk_attach *attach,
 	    !attach->nr_extents || attach->nr_extents > VMDK_MAX_EXTENTS ||
 	    attach->nr_patches > VMDK_MAX_PATCHES ||
 	    attach->nr_windows > VMDK_MAX_WINDOWS)
-		return vmdk_refuse(fault, "number of links, extents, patches or windows out of range");
+		return vmdk_refuse(fault, "a number of structures is out of range");
 	if (!vmdk_is_type_name(attach->create_type))
 		return vmdk_refuse(fault, "create_type does not end, or is not printable");
 	return 0;
@@ -71,7 +71,7 @@ static int vmdk_check_extent_info(const struct vmdk_extent_info *info,
 		return vmdk_refuse(fault, "extent: offset or window out of range");
 	if (info->nr_windows && (info->kind != VMDK_KIND_SPARSE ||
 				 info->access == VMDK_ACCESS_RW))
-		return vmdk_refuse(fault, "extent: only a sparse one that is not written may lie in windows");
+		return vmdk_refuse(fault, "extent: windows are for sparse ones, read-only");
 	switch (info->kind) {
 	case VMDK_KIND_FLAT:
 	case VMDK_KIND_SPARSE:

@@ -158,9 +158,9 @@ static void test_parts(void **state)
 	/* the module claims it, so it must not be claimed here */
 	claim = open(device, O_RDWR | O_EXCL);
 	assert_true(claim >= 0);
+	vmdk_image_close(img);
 	refuse("x.vmdk", &opt, -EBUSY, "is mounted or in other use");
 	close(claim);
-	vmdk_image_close(img);
 	vmdk_image_close(accept("x.vmdk", &opt));
 	allow(NULL, NULL);
 	close(loop);
