@@ -225,6 +225,7 @@ size_t vmdk_file_peek(struct vmdk_file *vf, struct iov_iter *iter, size_t bytes,
  * @chain: of the disk
  * @below: read what the parents have
  * @op: REQ_OP_READ, _WRITE, _DISCARD or _WRITE_ZEROES
+ * @ioprio: of the request
  * @unmap: for WRITE_ZEROES: space may be given back
  * @sector: first sector that is not on its way yet
  * @left: sectors from there to the end
@@ -246,6 +247,7 @@ struct vmdk_io {
 	bool unmap;
 	bool below;
 	bool run_used;
+	u16 ioprio;
 	sector_t sector;
 	u32 left;
 	int error;

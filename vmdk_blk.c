@@ -49,12 +49,15 @@ struct vmdk_queue {
  * @queue: that it came by
  * @bio: the first one whose memory is not in @io.iter yet
  * @bvec: the memory of all bios in one array, when there are several; or NULL
+ * @alone: something failed, so bios are served one by one: merged ones are not to
+ *	fail for each other
  */
 struct vmdk_cmd {
 	struct vmdk_io io;
 	struct vmdk_queue *queue;
 	struct bio *bio;
 	struct bio_vec *bvec;
+	bool alone;
 };
 
 static DEFINE_IDR(disks);
@@ -101,14 +104,6 @@ static void vmdk_io_done(struct vmdk_io *io)
 	blk_mq_complete_request(blk_mq_rq_from_pdu(vmdk_io_to_cmd(io)));
 }
 
-static void vmdk_complete_rq(struct request *rq)
-{
-	struct vmdk_cmd *cmd = blk_mq_rq_to_pdu(rq);
-
-	kfree(cmd->bvec);
-	blk_mq_end_request(rq, errno_to_blk_status(cmd->io.error));
-}
-
 static void vmdk_set_iter(struct vmdk_io *io, const struct bio_vec *bvec,
 			  unsigned int nr, unsigned int offset, size_t bytes)
 {
@@ -121,12 +116,16 @@ static void vmdk_set_iter(struct vmdk_io *io, const struct bio_vec *bvec,
 static void vmdk_iter_from_bio(struct vmdk_cmd *cmd)
 {
 	struct bio *bio = cmd->bio;
-	unsigned int nr = 0;
 	struct bvec_iter iter;
 	struct bio_vec bv;
+	unsigned int nr = 1;
 
-	bio_for_each_bvec(bv, bio, iter)
-		nr++;
+	if (mp_bvec_iter_len(bio->bi_io_vec, bio->bi_iter) <
+	    bio->bi_iter.bi_size) {
+		nr = 0;
+		bio_for_each_bvec(bv, bio, iter)
+			nr++;
+	}
 	vmdk_set_iter(&cmd->io, __bvec_iter_bvec(bio->bi_io_vec, bio->bi_iter),
 		      nr, bio->bi_iter.bi_bvec_done, bio->bi_iter.bi_size);
 	cmd->bio = bio->bi_next;
@@ -159,7 +158,7 @@ static void vmdk_io_refill(struct vmdk_io *io)
 	struct vmdk_cmd *cmd = vmdk_io_to_cmd(io);
 	struct request *rq = blk_mq_rq_from_pdu(cmd);
 
-	if (rq->bio != rq->biotail && cmd->bio == rq->bio &&
+	if (rq->bio != rq->biotail && cmd->bio == rq->bio && !cmd->alone &&
 	    vmdk_iter_from_all(cmd, rq))
 		return;
 	vmdk_iter_from_bio(cmd);
@@ -228,11 +227,13 @@ static void vmdk_cmd_init(struct vmdk_cmd *cmd, struct vmdk_queue *queue,
 	cmd->queue = queue;
 	cmd->bio = rq->bio;
 	cmd->bvec = NULL;
+	cmd->alone = false;
 	io->chain = queue->disk->chain;
 	io->op = req_op(rq);
 	io->unmap = !(rq->cmd_flags & REQ_NOUNMAP);
 	io->below = false;
 	io->run_used = false;
+	io->ioprio = req_get_ioprio(rq);
 	io->sector = blk_rq_pos(rq);
 	io->left = blk_rq_sectors(rq);
 	io->iter.count = 0;
@@ -241,6 +242,33 @@ static void vmdk_cmd_init(struct vmdk_cmd *cmd, struct vmdk_queue *queue,
 	io->refill = vmdk_io_refill;
 	io->resume = vmdk_io_queue;
 	io->done = vmdk_io_done;
+}
+
+/* Serve the first bio that is left of @rq. */
+static void vmdk_serve_alone(struct request *rq)
+{
+	struct vmdk_cmd *cmd = blk_mq_rq_to_pdu(rq);
+
+	vmdk_cmd_init(cmd, cmd->queue, rq);
+	cmd->alone = true;
+	cmd->io.left = rq->bio->bi_iter.bi_size >> SECTOR_SHIFT;
+	vmdk_io_queue(&cmd->io);
+}
+
+static void vmdk_complete_rq(struct request *rq)
+{
+	struct vmdk_cmd *cmd = blk_mq_rq_to_pdu(rq);
+	blk_status_t status = errno_to_blk_status(cmd->io.error);
+
+	kfree(cmd->bvec);
+	if (likely(!cmd->alone && (!status || rq->bio == rq->biotail ||
+				   !vmdk_is_data(&cmd->io))))
+		blk_mq_end_request(rq, status);
+	else if (!cmd->alone ||
+		 blk_update_request(rq, status, rq->bio->bi_iter.bi_size))
+		vmdk_serve_alone(rq);
+	else
+		__blk_mq_end_request(rq, status);
 }
 
 static blk_status_t vmdk_queue_rq(struct blk_mq_hw_ctx *hctx,

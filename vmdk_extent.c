@@ -128,7 +128,19 @@ static void vmdk_run_done(struct vmdk_run *run)
 	vmdk_run_put(run);
 }
 
-/* Send the next @nr sectors of @io to where @map says. */
+/* The memory of the next run; most take all there is. */
+static void vmdk_run_take_iter(struct vmdk_run *run, struct iov_iter *iter)
+{
+	run->iter = *iter;
+	if (iov_iter_count(iter) == run->bytes) {
+		iter->count = 0;
+		return;
+	}
+	iov_iter_truncate(&run->iter, run->bytes);
+	iov_iter_advance(iter, run->bytes);
+}
+
+/* Send the next @nr sectors of @io to where @map says; @claim may be NULL. */
 static void vmdk_run_start(struct vmdk_io *io, u32 nr,
 			   const struct vmdk_map *map,
 			   const struct vmdk_claim *claim)
@@ -137,12 +149,12 @@ static void vmdk_run_start(struct vmdk_io *io, u32 nr,
 
 	run->io = io;
 	run->map = *map;
-	run->claim = *claim;
+	run->claim.sparse = NULL;
+	if (claim)
+		run->claim = *claim;
 	run->bytes = (size_t)nr << SECTOR_SHIFT;
 	run->done = vmdk_run_done;
-	run->iter = io->iter;
-	iov_iter_truncate(&run->iter, run->bytes);
-	iov_iter_advance(&io->iter, run->bytes);
+	vmdk_run_take_iter(run, &io->iter);
 	vmdk_io_advance(io, nr);
 	atomic_inc(&io->refs);
 	vmdk_file_submit(run, io->op == REQ_OP_WRITE);
@@ -151,14 +163,12 @@ static void vmdk_run_start(struct vmdk_io *io, u32 nr,
 /* A lookup may have been the one that found the image damaged. */
 static int vmdk_run_data(struct vmdk_io *io, u32 nr, const struct vmdk_map *map)
 {
-	struct vmdk_claim none = {};
-
 	if (io->op == REQ_OP_WRITE && READ_ONCE(io->chain->damaged)) {
 		if (map->pin)
 			percpu_ref_put(map->pin);
 		return -EIO;
 	}
-	vmdk_run_start(io, nr, map, &none);
+	vmdk_run_start(io, nr, map, NULL);
 	return 0;
 }
 
@@ -240,6 +250,7 @@ static void vmdk_fill_init(struct vmdk_fill *fill, struct vmdk_chain *chain,
 	io->op = REQ_OP_READ;
 	io->below = true;
 	io->run_used = false;
+	io->ioprio = 0;
 	io->sector = sector;
 	io->left = nr;
 	io->iter.count = 0;

@@ -678,9 +678,13 @@ static void vmdk_file_init_iocb(struct vmdk_run *run, bool write)
 	struct vmdk_file *vf = run->map.file;
 	struct kiocb *iocb = &run->iocb;
 
-	init_sync_kiocb(iocb, vf->file);
-	iocb->ki_pos = vmdk_file_pos(vf, run->map.pos);
-	iocb->ki_complete = vmdk_file_iocb_complete;
+	*iocb = (struct kiocb) {
+		.ki_filp = vf->file,
+		.ki_flags = vf->file->f_iocb_flags,
+		.ki_ioprio = run->io->ioprio,
+		.ki_pos = vmdk_file_pos(vf, run->map.pos),
+		.ki_complete = vmdk_file_iocb_complete,
+	};
 	if (write)
 		iocb->ki_flags |= IOCB_WRITE;
 	if (vf->direct &&
