@@ -13,14 +13,13 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/inotify.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "check.h"
-#include "image.h"
+#include "overlay.h"
 #include "vmdkctl.h"
-#include "vmdk_ioctl.h"
 
 #define NODE_WAIT_MS	5000
 
@@ -28,10 +27,16 @@ static const char help[] =
 "Usage:\n"
 " vmdkctl attach [options] FILE\n"
 "\n"
-"Make a block device of the disk in FILE, and print the name of the device.\n"
+"Make a block device of the disk in FILE, and print the name of the device.  Of a\n"
+"child the parents are opened, too, and only read.\n"
 "\n"
 "Options:\n"
 " -r, --read-only            attach read-only\n"
+"     --overlay DELTA        write to DELTA, a child of FILE, which is made if it is\n"
+"                            not there; FILE is only read\n"
+"     --nonpersistent        the same with a temporary file, gone at the detach\n"
+"     --single-link          open FILE alone, without its parents\n"
+"     --force-cid            use a parent that has another content id\n"
 "     --disk N|NAME          disk of an OVA: its number, from 1 on, or name\n"
 "     --device NAME          take this device, vmdk0 or /dev/vmdk0 for example\n"
 "     --queues N             hardware queues; default: one per CPU\n"
@@ -41,30 +46,12 @@ static const char help[] =
 "     --cache-size SIZE      memory for grains that were decompressed\n"
 "     --autoclear            detach after the last close\n"
 "     --no-partscan          do not look for partitions\n"
-"     --allow-path DIR       extents may lie below DIR too; may be repeated\n"
+"     --allow-path DIR       extents and parents may lie below DIR too; may be\n"
+"                            repeated\n"
 "     --allow-device [NAME=]PATH\n"
 "                            the extent that the descriptor calls NAME, or PATH,\n"
 "                            may be the block device PATH; may be repeated\n"
 " -h, --help                 print this text\n";
-
-struct attach_options {
-	struct vmdk_open_options open;
-	const char *path;
-	uint32_t flags;
-	int32_t index;		/* -1: any */
-	uint32_t queues, queue_depth;
-	uint64_t cache_size;	/* bytes; 0: the default */
-};
-
-/* What goes to the kernel, and what its pointers point to. */
-struct request {
-	struct vmdk_attach attach;
-	struct vmdk_link_info link;
-	struct vmdk_extent_info *extents;
-	struct vmdk_window_info *windows;
-	struct vmdk_patch patches[VMDK_MAX_PATCHES];
-	char message[VMDK_MESSAGE_SIZE];
-};
 
 /* The worst that check found in an extent. */
 struct verdict {
@@ -77,31 +64,62 @@ static bool is_write_protected(int err)
 	return err == EACCES || err == EROFS || err == EPERM;
 }
 
-static int open_read_only(struct attach_options *opt, struct vmdk_image **image)
+static int open_links_as(struct attach_options *opt, bool write,
+			 struct vmdk_chain *chain)
 {
-	opt->open.write = false;
-	opt->flags |= VMDK_ATTACH_READ_ONLY;
-	return vmdk_image_open(opt->path, &opt->open, image);
+	char *why = NULL;
+	int ret;
+
+	opt->chain.open.write = write;
+	if (!write)
+		opt->flags |= VMDK_ATTACH_READ_ONLY;
+	if (opt->overlay || opt->nonpersistent)
+		ret = vmdk_overlay_open(opt->overlay, opt->path, &opt->chain,
+					chain, &why);
+	else
+		ret = vmdk_chain_open(opt->path, &opt->chain, chain, &why);
+	if (ret)
+		vmdkctl_error("%s", why ? why : strerror(-ret));
+	free(why);
+	return ret;
+}
+
+/*
+ * A write to a part of a grain would fill the rest of it with zeros, in front of
+ * what the parent has there.
+ */
+static int open_links(struct attach_options *opt, bool write,
+		      struct vmdk_chain *chain)
+{
+	int ret = open_links_as(opt, write, chain);
+
+	if (ret || !write || !opt->chain.single_link ||
+	    !vmdk_has_parent(chain->links[0]))
+		return ret;
+	vmdkctl_warn("%s: is a child, and without its parents only to be read; attached read-only",
+		     chain->links[0]->path);
+	vmdk_chain_close(chain);
+	return open_links_as(opt, false, chain);
 }
 
 /* As mount(8) does: what cannot be written is attached read-only, and said. */
-static int open_image(struct attach_options *opt, struct vmdk_image **image)
+static int open_chain(struct attach_options *opt, struct vmdk_chain *chain)
 {
+	const char *top = opt->overlay ? opt->overlay : opt->path;
 	bool protected;
 	int ret;
 
-	if (opt->flags & VMDK_ATTACH_READ_ONLY)
-		return open_read_only(opt, image);
-	protected = faccessat(AT_FDCWD, opt->path, W_OK, AT_EACCESS) &&
+	if (opt->flags & VMDK_ATTACH_READ_ONLY || opt->nonpersistent)
+		return open_links(opt, !(opt->flags & VMDK_ATTACH_READ_ONLY),
+				  chain);
+	protected = faccessat(AT_FDCWD, top, W_OK, AT_EACCESS) &&
 		    is_write_protected(errno);
-	if (!protected) {
-		opt->open.write = true;
-		return vmdk_image_open(opt->path, &opt->open, image);
-	}
-	ret = open_read_only(opt, image);
+	/* what is to be made is not there yet */
+	if (!protected || access(top, F_OK))
+		return open_links(opt, true, chain);
+	ret = open_links(opt, false, chain);
 	if (!ret)
-		vmdkctl_warn("%s is write-protected, attached read-only",
-			     opt->path);
+		vmdkctl_warn("%s is write-protected, attached read-only", top);
 	return ret;
 }
 
@@ -182,151 +200,22 @@ static int verify_image(const struct vmdk_image *image, struct verdict *verdict)
 }
 
 /* A crash may have left it half written: no write before it has been checked. */
-static int verify_unclean(struct attach_options *opt,
-			  struct vmdk_image **image)
+static int verify_unclean(struct attach_options *opt, struct vmdk_chain *chain)
 {
 	struct verdict verdict = { 0 };
 	int ret;
 
-	ret = verify_image(*image, &verdict);
+	ret = verify_image(chain->links[0], &verdict);
 	if (!ret && !verdict.reason)
 		opt->flags |= VMDK_ATTACH_VERIFIED;
 	if (!ret && verdict.reason) {
-		vmdk_image_close(*image);
-		*image = NULL;
-		ret = open_read_only(opt, image);
+		vmdk_chain_close(chain);
+		ret = open_links(opt, false, chain);
 	}
 	if (!ret && verdict.reason)
 		vmdkctl_warn("%s; attached read-only, see 'vmdkctl check'",
 			     verdict.reason);
 	free(verdict.reason);
-	return ret;
-}
-
-/* ---------------------------------------------------------- the request */
-
-static void fill_extents(const struct vmdk_image *image,
-			 struct vmdk_extent_info *infos)
-{
-	uint64_t start = 0;
-	size_t i;
-
-	for (i = 0; i < image->nr_extents; i++) {
-		const struct vmdk_image_extent *extent = &image->extents[i];
-
-		infos[i] = (struct vmdk_extent_info){
-			.fd = extent->fd,
-			.kind = extent->kind,
-			.access = extent->access,
-			.start = start,
-			.sectors = extent->desc->sectors,
-			.offset = extent->offset,
-			.length = extent->length,
-		};
-		start += extent->desc->sectors;
-	}
-}
-
-/* Extents that consist of several windows, and their windows one by one. */
-static void fill_windows(const struct vmdk_image *image, struct request *req)
-{
-	uint32_t *nr = &req->attach.nr_windows;
-	size_t i, k;
-
-	for (i = 0; i < image->nr_extents; i++) {
-		const struct vmdk_windows *from = image->extents[i].windows;
-
-		if (!from)
-			continue;
-		req->extents[i].nr_windows = from->nr;
-		req->windows = vmdkctl_grow(req->windows, *nr + from->nr,
-					    sizeof(*req->windows));
-		for (k = 0; k < from->nr; k++)
-			req->windows[(*nr)++] = (struct vmdk_window_info){
-				.offset = from->list[k].offset,
-				.length = from->list[k].length,
-			};
-	}
-	req->attach.windows = (uintptr_t)req->windows;
-}
-
-static int fill_patches(const struct vmdk_image *image, struct request *req)
-{
-	int ret;
-
-	ret = content_id_renew(image, req->patches, &req->attach.nr_patches,
-			       &req->attach.new_cid);
-	if (ret)
-		vmdkctl_error("%s: no random number for a new content id: %s",
-			      image->path, strerror(-ret));
-	return ret;
-}
-
-static int fill_request(const struct vmdk_image *image,
-			const struct attach_options *opt, struct request *req)
-{
-	struct vmdk_attach *attach = &req->attach;
-
-	req->extents = vmdkctl_grow(NULL, image->nr_extents,
-				    sizeof(*req->extents));
-	fill_extents(image, req->extents);
-	fill_windows(image, req);
-	req->link.nr_extents = image->nr_extents;
-	req->link.sectors = image->sectors;
-
-	attach->flags = opt->flags;
-	attach->index = opt->index;
-	attach->backing_fd = image->desc_fd;
-	attach->nr_links = 1;
-	attach->nr_extents = image->nr_extents;
-	attach->nr_queues = opt->queues;
-	attach->queue_depth = opt->queue_depth;
-	attach->cache_size = opt->cache_size;
-	attach->cid = image->desc.cid;
-	attach->new_cid = image->desc.cid;
-	attach->parent_cid = image->desc.parent_cid;
-	attach->message_size = sizeof(req->message);
-	attach->links = (uintptr_t)&req->link;
-	attach->extents = (uintptr_t)req->extents;
-	attach->patches = (uintptr_t)req->patches;
-	attach->message = (uintptr_t)req->message;
-	attach->fault_extent = ~0U;
-	if (image->desc.create_type)
-		snprintf(attach->create_type, sizeof(attach->create_type), "%s",
-			 image->desc.create_type);
-	if (attach->flags & VMDK_ATTACH_READ_ONLY)
-		return 0;
-	return fill_patches(image, req);
-}
-
-/* The kernel says why; errno alone would not name file and structure. */
-static void report_refusal(const struct vmdk_image *image,
-			   const struct request *req, int err)
-{
-	const char *path = image->path;
-
-	if (req->attach.fault_extent < image->nr_extents &&
-	    image->extents[req->attach.fault_extent].path)
-		path = image->extents[req->attach.fault_extent].path;
-	vmdkctl_error("%s: %s", path,
-		      *req->message ? req->message : strerror(err));
-}
-
-static int attach_image(int control, const struct vmdk_image *image,
-			const struct attach_options *opt, int32_t *index)
-{
-	struct request req = { 0 };
-	int ret;
-
-	ret = fill_request(image, opt, &req);
-	if (!ret && ioctl(control, VMDK_ATTACH, &req.attach)) {
-		ret = -errno;
-		req.message[sizeof(req.message) - 1] = '\0';
-		report_refusal(image, &req, -ret);
-	}
-	*index = req.attach.index;
-	free(req.extents);
-	free(req.windows);
 	return ret;
 }
 
@@ -374,122 +263,107 @@ static void print_device(int32_t index)
 	free(node);
 }
 
+/* ----------------------------------------------------------------- parents */
+
+/* What is not as it should be, and yet can be used, or shall be. */
+static void warn_pair(const struct vmdk_chain *chain, size_t link)
+{
+	const struct vmdk_image *child = chain->links[link];
+	const struct vmdk_image *parent = chain->links[link + 1];
+
+	if (vmdk_chain_differs(chain, link))
+		vmdkctl_warn("%s: parentCID is %08" PRIx32 ", but the CID of its parent %s is %08" PRIx32 "; the parent is used all the same",
+			     child->path, child->desc.parent_cid, parent->path,
+			     vmdk_content_id(parent));
+	if (parent->sectors < child->sectors)
+		vmdkctl_warn("%s: has a capacity of %" PRIu64 " sectors, but its parent %s has %" PRIu64 "; zeros follow them",
+			     child->path, child->sectors, parent->path,
+			     parent->sectors);
+	if (parent->unclean)
+		vmdkctl_warn("%s: was not detached cleanly; it is only read, see 'vmdkctl check'",
+			     parent->path);
+}
+
+static void warn_parents(const struct vmdk_chain *chain)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < chain->nr; i++)
+		warn_pair(chain, i);
+}
+
 /* -------------------------------------------------------------- the verb */
 
-/* What has to be true of an image before the kernel gets to see it. */
-static const struct {
-	enum vmdk_kind kind;
-	uint64_t feature;
-	const char *name;
-} kinds[] = {
-	{ VMDK_KIND_COWD, VMDK_FEATURE_COWD, "COWD (vmfsSparse)" },
-	{ VMDK_KIND_SESPARSE, VMDK_FEATURE_SESPARSE, "seSparse" },
-	{ VMDK_KIND_DEVICE, VMDK_FEATURE_DEVICE, "raw device" },
-};
-
-static const char *lacking_kind(enum vmdk_kind kind, uint64_t features)
+static int prepare_top(struct attach_options *opt, struct vmdk_chain *chain)
 {
-	size_t i;
-
-	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (kinds[i].kind == kind && !(features & kinds[i].feature))
-			return kinds[i].name;
-	return NULL;
-}
-
-/* The module splits what it reads at sectors. */
-static bool has_odd_window(const struct vmdk_windows *windows)
-{
-	size_t i;
-
-	for (i = 0; i + 1 < windows->nr; i++)
-		if (windows->list[i].length % VMDK_SECTOR_SIZE)
-			return true;
-	return false;
-}
-
-static const char *windows_fault(const struct vmdk_windows *windows,
-				 uint64_t features)
-{
-	if (!windows)
-		return NULL;
-	if (!(features & VMDK_FEATURE_WINDOWS))
-		return "disks in several chunks are not supported yet by the module that is loaded";
-	if (has_odd_window(windows))
-		return "its chunks do not end at multiples of 512 bytes, and cannot be attached";
-	return NULL;
-}
-
-static int check_extent(const struct vmdk_image_extent *extent,
-			const char *path, uint64_t features)
-{
-	const char *fault = windows_fault(extent->windows, features);
-	const char *name = lacking_kind(extent->kind, features);
-
-	if (fault)
-		vmdkctl_error("%s: %s: %s", extent->path, fault,
-			      "extract them with tar, and put them together with cat");
-	else if (name)
-		vmdkctl_error("%s: %s extents are not supported yet by the module that is loaded",
-			      path, name);
-	return fault || name ? -EOPNOTSUPP : 0;
-}
-
-/* Asked before anything is changed: an unclean image would be repaired. */
-static int check_features(int control, const struct attach_options *opt,
-			  const struct vmdk_image *image)
-{
-	uint64_t features = 0;
-	size_t i;
-	int ret = 0;
-
-	if (ioctl(control, VMDK_GET_FEATURES, &features))
-		features = 0;
-	for (i = 0; i < image->nr_extents && !ret; i++)
-		ret = check_extent(&image->extents[i], opt->path, features);
-	return ret;
-}
-
-static int prepare_image(struct attach_options *opt, struct vmdk_image **image)
-{
-	if (!has_writable_extent(*image))
+	if (!has_writable_extent(chain->links[0]))
 		opt->flags |= VMDK_ATTACH_READ_ONLY;
 	if (opt->flags & VMDK_ATTACH_READ_ONLY)
 		return 0;
-	return (*image)->unclean ? verify_unclean(opt, image) : 0;
+	return chain->links[0]->unclean ? verify_unclean(opt, chain) : 0;
 }
 
 /* The user wanted to write, and will find out sooner than by an error. */
 static void warn_read_only(const struct attach_options *opt,
 			   const struct vmdk_image *image)
 {
-	if (opt->open.write && opt->flags & VMDK_ATTACH_READ_ONLY &&
+	if (opt->chain.open.write && opt->flags & VMDK_ATTACH_READ_ONLY &&
 	    image->read_only)
-		vmdkctl_warn("%s: %s; attached read-only", opt->path,
+		vmdkctl_warn("%s: %s; attached read-only", image->path,
 			     image->read_only);
+}
+
+static bool makes_child(const struct attach_options *opt)
+{
+	return opt->overlay || opt->nonpersistent;
+}
+
+/* Nothing is made for a module that has no use for it. */
+static int open_control(const struct attach_options *opt, int *control)
+{
+	if (*control >= 0)
+		return 0;
+	*control = vmdkctl_open_control(true);
+	if (*control < 0)
+		return *control;
+	if (!makes_child(opt))
+		return 0;
+	return attach_check_chain(opt->path, attach_features(*control));
+}
+
+static int attach_chain(struct attach_options *opt, struct vmdk_chain *chain,
+			int *control)
+{
+	int ret = 0;
+	int32_t index;
+
+	if (makes_child(opt))
+		ret = open_control(opt, control);
+	if (!ret)
+		ret = open_chain(opt, chain);
+	if (!ret)
+		ret = open_control(opt, control);
+	if (!ret)
+		ret = attach_check_features(attach_features(*control), chain);
+	if (!ret)
+		ret = prepare_top(opt, chain);
+	if (!ret)
+		ret = attach_request(*control, chain, opt, &index);
+	if (ret)
+		return ret;
+	warn_parents(chain);
+	warn_read_only(opt, chain->links[0]);
+	print_device(index);
+	return 0;
 }
 
 static int attach_file(struct attach_options *opt)
 {
-	struct vmdk_image *image = NULL;
-	int control, ret;
-	int32_t index;
+	struct vmdk_chain chain = { 0 };
+	int control = -1;
+	int ret = attach_chain(opt, &chain, &control);
 
-	ret = open_image(opt, &image);
-	if (ret)
-		return STATUS_FAILED;
-	control = vmdkctl_open_control(true);
-	ret = control < 0 ? control : check_features(control, opt, image);
-	if (!ret)
-		ret = prepare_image(opt, &image);
-	if (!ret)
-		ret = attach_image(control, image, opt, &index);
-	if (!ret) {
-		warn_read_only(opt, image);
-		print_device(index);
-	}
-	if (image)
-		vmdk_image_close(image);
+	vmdk_chain_close(&chain);
 	if (control >= 0)
 		close(control);
 	return ret ? STATUS_FAILED : STATUS_OK;
@@ -601,7 +475,8 @@ static void add_string(char **list, char *string)
 enum {
 	OPT_DEVICE = 0x100, OPT_QUEUES, OPT_QUEUE_DEPTH, OPT_DIRECT_IO,
 	OPT_AUTOCLEAR, OPT_NO_PARTSCAN, OPT_ALLOW_PATH, OPT_ALLOW_DEVICE,
-	OPT_CACHE_SIZE,
+	OPT_CACHE_SIZE, OPT_OVERLAY, OPT_NONPERSISTENT, OPT_SINGLE_LINK,
+	OPT_FORCE_CID,
 };
 
 static const struct option options[] = {
@@ -616,6 +491,10 @@ static const struct option options[] = {
 	{ "no-partscan", no_argument, NULL, OPT_NO_PARTSCAN },
 	{ "allow-path", required_argument, NULL, OPT_ALLOW_PATH },
 	{ "allow-device", required_argument, NULL, OPT_ALLOW_DEVICE },
+	{ "overlay", required_argument, NULL, OPT_OVERLAY },
+	{ "nonpersistent", no_argument, NULL, OPT_NONPERSISTENT },
+	{ "single-link", no_argument, NULL, OPT_SINGLE_LINK },
+	{ "force-cid", no_argument, NULL, OPT_FORCE_CID },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -628,7 +507,7 @@ static int take_option(int c, struct attach_options *opt)
 		opt->flags |= VMDK_ATTACH_READ_ONLY;
 		return 0;
 	case OPTION_DISK:
-		opt->open.disk = optarg;
+		opt->chain.open.disk = optarg;
 		return 0;
 	case OPT_DEVICE:
 		return parse_device(optarg, &opt->index);
@@ -646,13 +525,38 @@ static int take_option(int c, struct attach_options *opt)
 	case OPT_NO_PARTSCAN:
 		opt->flags |= VMDK_ATTACH_NO_PARTSCAN;
 		return 0;
+	case OPT_OVERLAY:
+		opt->overlay = optarg;
+		return 0;
+	case OPT_NONPERSISTENT:
+		opt->nonpersistent = true;
+		return 0;
+	case OPT_SINGLE_LINK:
+		opt->chain.single_link = true;
+		return 0;
+	case OPT_FORCE_CID:
+		opt->chain.force_cid = true;
+		return 0;
 	case OPT_ALLOW_PATH:
-		add_string(opt->open.allow_paths, optarg);
+		add_string(opt->chain.open.allow_paths, optarg);
 		return 0;
 	case OPT_ALLOW_DEVICE:
-		add_string(opt->open.allow_devices, optarg);
+		add_string(opt->chain.open.allow_devices, optarg);
 		return check_allowed_device(optarg);
 	}
+	return -EINVAL;
+}
+
+static int check_options(const struct attach_options *opt)
+{
+	if (opt->overlay && opt->nonpersistent)
+		vmdkctl_error("--overlay and --nonpersistent exclude each other");
+	else if (makes_child(opt) && opt->chain.single_link)
+		vmdkctl_error("--single-link excludes --overlay and --nonpersistent");
+	else if (opt->nonpersistent && opt->flags & VMDK_ATTACH_READ_ONLY)
+		vmdkctl_error("--nonpersistent and --read-only exclude each other");
+	else
+		return 0;
 	return -EINVAL;
 }
 
@@ -673,25 +577,27 @@ static int parse_and_attach(int argc, char **argv, struct attach_options *opt)
 			      "one file at a time");
 		return vmdkctl_usage("attach");
 	}
+	if (check_options(opt))
+		return vmdkctl_usage("attach");
 	opt->path = argv[optind];
 	return attach_file(opt);
 }
 
 int verb_attach(int argc, char **argv)
 {
-	struct attach_options opt = { .index = -1, .open.lock = true };
+	struct attach_options opt = { .index = -1, .chain.open.lock = true };
 	int status;
 
 	/* there are fewer values than arguments */
-	opt.open.allow_paths = calloc(argc, sizeof(char *));
-	opt.open.allow_devices = calloc(argc, sizeof(char *));
-	if (opt.open.allow_paths && opt.open.allow_devices) {
+	opt.chain.open.allow_paths = calloc(argc, sizeof(char *));
+	opt.chain.open.allow_devices = calloc(argc, sizeof(char *));
+	if (opt.chain.open.allow_paths && opt.chain.open.allow_devices) {
 		status = parse_and_attach(argc, argv, &opt);
 	} else {
 		vmdkctl_error("out of memory");
 		status = STATUS_FAILED;
 	}
-	free(opt.open.allow_paths);
-	free(opt.open.allow_devices);
+	free(opt.chain.open.allow_paths);
+	free(opt.chain.open.allow_devices);
 	return status;
 }

@@ -18,8 +18,8 @@
 #include "image.h"
 #include "vmdkctl.h"
 
-#define CID_NONE	0xffffffffU	/* as parentCID: there is no parent */
-#define CID_IN_LONG	0xfffffffeU	/* see ddb.longContentID */
+#define CID_NONE	VMDK_NO_PARENT
+#define CID_IN_LONG	VMDK_CID_IN_LONG
 #define CID_DIGITS	8
 
 static int random_bytes(void *bytes, size_t size)

@@ -22,7 +22,7 @@
 #define CID_DIGITS	8
 #define LONG_CID_DIGITS	32
 #define VERSION_MAX	999	/* which of them are supported is not decided here */
-#define CID_NO_PARENT	0xffffffffU
+#define CID_NO_PARENT	VMDK_NO_PARENT
 #define QUOTED_MAX	40	/* bytes of the text that a message may repeat */
 
 /* A part of the text: [at, end). */
@@ -711,7 +711,7 @@ static int check_whole(struct parser *p)
 	if (!desc->nr_extents)
 		return refuse(p, 0, "there is no extent in it");
 	if (desc->has_cid && desc->cid == desc->parent_cid &&
-	    desc->cid != CID_NO_PARENT)
+	    desc->cid != CID_NO_PARENT && desc->cid != VMDK_CID_IN_LONG)
 		return refuse(p, desc->cid_span.offset,
 			      "CID and parentCID are both %08x: the disk would be its own parent",
 			      desc->cid);

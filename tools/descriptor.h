@@ -12,6 +12,9 @@
 
 #include "vmdk_ioctl.h"
 
+#define VMDK_NO_PARENT		0xffffffffU	/* parentCID of what has no parent */
+#define VMDK_CID_IN_LONG	0xfffffffeU	/* CID: see ddb.longContentID */
+
 /* A place in the text, so that a value can be replaced without moving another. */
 struct vmdk_span {
 	size_t offset;	/* byte in the text */

@@ -269,11 +269,14 @@ static int check_duplicates(struct vmdk_opener *o, const struct identity *files,
 	return ret;
 }
 
-/* 10,000 extents are legal, 1,024 open files the usual limit. */
-static void raise_fd_limit(size_t extents)
+/*
+ * 10,000 extents are legal, 1,024 open files the usual limit.  The file opened
+ * last, @fd, tells how many the links above have.
+ */
+static void raise_fd_limit(int fd, size_t extents)
 {
 	struct rlimit limit;
-	rlim_t need = extents + SPARE_FDS;
+	rlim_t need = fd + extents + SPARE_FDS;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= need)
 		return;
@@ -336,9 +339,10 @@ int vmdk_open_extents(struct vmdk_opener *o)
 		ext->access = ext->desc->access < most ? ext->desc->access :
 							 most;
 	}
-	raise_fd_limit(nr);
+	raise_fd_limit(img->desc_fd, nr);
 	if (!o->self)
-		ret = vmdk_folder_open(o->file, &o->folder, &o->why);
+		ret = vmdk_folder_open(o->file, img->desc_fd, &o->folder,
+				       &o->why);
 	o->folder.encoding = img->desc.encoding;
 	o->folder.allow_paths = o->opt->allow_paths;
 	if (!ret)

@@ -17,23 +17,34 @@
 #include "policy.h"
 #include "tar.h"
 
+static int open_or_take(struct vmdk_opener *o)
+{
+	int flags = o->opt->write ? O_RDWR : O_RDONLY;
+
+	if (o->fd < 0) {
+		o->img->desc_fd = vmdk_open_named(o->path, flags, &o->st,
+						  &o->why);
+		return o->img->desc_fd < 0 ? o->img->desc_fd : 0;
+	}
+	o->img->desc_fd = o->fd;
+	return vmdk_check_regular(o->fd, o->path, &o->st, &o->why);
+}
+
 /* The file that the user named: open, lock, and look at it only then. */
 static int open_file(struct vmdk_opener *o)
 {
-	int ret;
+	int ret = open_or_take(o);
 
+	if (ret)
+		return ret;
 	o->img->path = strdup(o->file);
 	if (!o->img->path)
 		return vmdk_no_memory(o);
-	o->img->desc_fd = vmdk_open_named(o->path, o->opt->write ? O_RDWR :
-							       O_RDONLY,
-					  &o->st, &o->why);
-	if (o->img->desc_fd < 0)
-		return o->img->desc_fd;
 	if (!o->opt->lock)
 		return 0;
 	ret = vmdk_lock_image(o->img->desc_fd, o->opt->write, o->path, &o->why);
-	if (!ret && o->opt->write)
+	/* one that comes open and is to be written has no name yet */
+	if (!ret && o->opt->write && o->fd < 0)
 		ret = vmdk_check_vmware_lock(o->path, &o->why);
 	if (!ret && fstat(o->img->desc_fd, &o->st))
 		ret = vmdk_refuse(&o->why, -errno, "%s: %m", o->path);
@@ -102,7 +113,7 @@ static int find_image(struct vmdk_opener *o)
 	if (vmdk_is_tar(block, sizeof(block)))
 		return find_member(o);
 	/* A compressed one is refused by its name, in vmdk_probe(). */
-	if (o->opt->disk && memcmp(block, "\x1f\x8b", 2))
+	if (o->opt->disk && !o->opt->may_lack_disk && memcmp(block, "\x1f\x8b", 2))
 		return vmdk_refuse(&o->why, -EINVAL,
 				   "%s: is not an OVA, so that there is no disk \"%s\" in it",
 				   o->file, o->opt->disk);
@@ -189,11 +200,14 @@ static bool is_never_written(const char *path)
 		le32_to_cpu(header.flags) & VMDK_FLAG_COMPRESSED);
 }
 
-static int try_open(const char *path, const struct vmdk_open_options *opt,
-		    struct vmdk_image **image)
+/* @fd: the file, or -1 to open @path; taken in any case. */
+static int try_open(int fd, const char *path,
+		    const struct vmdk_open_options *opt,
+		    struct vmdk_image **image, char **why)
 {
 	struct vmdk_opener o = {
-		.file = path, .path = path, .opt = opt, .folder.fd = -1,
+		.file = path, .fd = fd, .path = path, .opt = opt,
+		.folder.fd = -1,
 	};
 	int ret = -ENOMEM;
 
@@ -201,47 +215,86 @@ static int try_open(const char *path, const struct vmdk_open_options *opt,
 	if (o.img) {
 		o.img->desc_fd = -1;
 		ret = open_image(&o);
+	} else if (fd >= 0) {
+		close(fd);
 	}
 	vmdk_folder_close(&o.folder);
 	if (!ret)
 		note_read_only(o.img);
 	if (ret) {
-		fprintf(stderr, "vmdkctl: %s\n", o.why ? o.why : strerror(-ret));
 		vmdk_image_close(o.img);
 		o.img = NULL;
 	}
-	free(o.why);
+	*why = o.why;
 	free(o.label);
 	*image = o.img;
 	return ret;
 }
 
 /**
- * vmdk_image_open - open an image with all its extents
+ * vmdk_image_open_fd - open an image whose file is open
+ * @fd: the file, opened as @opt says; closed on failure, too
+ * @path: its name for messages; where it has extents besides, its real one
+ * @opt: what for
+ * @image: receives it; NULL on failure
+ * @why: receives the reason of a failure, to be freed, or NULL
+ *
+ * Return: 0 or -errno.
+ */
+int vmdk_image_open_fd(int fd, const char *path,
+		       const struct vmdk_open_options *opt,
+		       struct vmdk_image **image, char **why)
+{
+	return try_open(fd, path, opt, image, why);
+}
+
+/**
+ * vmdk_image_try_open - open an image with all its extents
  * @path: the file that the user named
  * @opt: what for
  * @image: receives it; NULL on failure
+ * @why: receives the reason of a failure, to be freed, or NULL
  *
  * An image without a single extent to write is opened again, read-only, so that
  * nobody is locked out and nothing can be written to it by mistake.  So is one
  * that has an extent of a kind that is only read; @image->read_only says why.
  *
- * Return: 0, or -errno after one line on stderr.
+ * Return: 0 or -errno.
  */
-int vmdk_image_open(const char *path, const struct vmdk_open_options *opt,
-		    struct vmdk_image **image)
+int vmdk_image_try_open(const char *path, const struct vmdk_open_options *opt,
+			struct vmdk_image **image, char **why)
 {
 	struct vmdk_open_options read_only = *opt;
 	int ret;
 
 	read_only.write = false;
 	if (!opt->write || is_never_written(path))
-		return try_open(path, &read_only, image);
-	ret = try_open(path, opt, image);
+		return try_open(-1, path, &read_only, image, why);
+	ret = try_open(-1, path, opt, image, why);
 	if (ret || is_writable(*image))
 		return ret;
 	vmdk_image_close(*image);
-	return try_open(path, &read_only, image);
+	return try_open(-1, path, &read_only, image, why);
+}
+
+/**
+ * vmdk_image_open - open an image, or say why not
+ * @path: the file that the user named
+ * @opt: what for
+ * @image: receives it; NULL on failure
+ *
+ * Return: 0, or -errno after one line on stderr.
+ */
+int vmdk_image_open(const char *path, const struct vmdk_open_options *opt,
+		    struct vmdk_image **image)
+{
+	char *why = NULL;
+	int ret = vmdk_image_try_open(path, opt, image, &why);
+
+	if (ret)
+		fprintf(stderr, "vmdkctl: %s\n", why ? why : strerror(-ret));
+	free(why);
+	return ret;
 }
 
 /**

@@ -22,6 +22,7 @@ struct vmdk_open_options {
 	char **allow_paths;	/* NULL terminated, or NULL: --allow-path */
 	char **allow_devices;	/* NULL terminated, or NULL: --allow-device */
 	const char *disk;	/* of an OVA: --disk; NULL: the only one */
+	bool may_lack_disk;	/* @disk may be about another link of a chain */
 };
 
 struct vmdk_image_extent {
@@ -71,6 +72,13 @@ struct vmdk_image {
  */
 int vmdk_image_open(const char *path, const struct vmdk_open_options *opt,
 		    struct vmdk_image **image);
+/* The same, but the line goes to *why, to be freed. */
+int vmdk_image_try_open(const char *path, const struct vmdk_open_options *opt,
+			struct vmdk_image **image, char **why);
+/* The same for an open file, which is the image's from then on; @path: for messages. */
+int vmdk_image_open_fd(int fd, const char *path,
+		       const struct vmdk_open_options *opt,
+		       struct vmdk_image **image, char **why);
 void vmdk_image_close(struct vmdk_image *image);
 
 #endif

@@ -11,7 +11,6 @@
 #include "image.h"
 #include "path.h"
 
-#define VMDK_NO_PARENT	0xffffffffU
 #define ULL(n)		((unsigned long long)(n))
 
 /**
@@ -26,7 +25,8 @@ struct vmdk_place {
 
 /**
  * struct vmdk_opener - an image while it is being opened
- * @file: the file that the user named
+ * @file: the file that the user, or a child of it, named
+ * @fd: that file when it is open already, and has been found to be one; or -1
  * @path: what messages call it; for a member of an OVA, "file:member"
  * @label: memory of @path, or NULL
  * @opt: what for
@@ -40,6 +40,7 @@ struct vmdk_place {
  */
 struct vmdk_opener {
 	const char *file;
+	int fd;
 	const char *path;
 	char *label;
 	const struct vmdk_open_options *opt;

@@ -218,7 +218,7 @@ static const char *disk_fault(const struct vmdk_ovf_disk *entry,
 	if (!file)
 		return "the OVF descriptor has no File of that id";
 	if (entry->parent_ref)
-		return "is a child of another disk: chains are not supported yet";
+		return "is a child of another disk: extract them with tar";
 	return NULL;
 }
 

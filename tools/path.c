@@ -161,9 +161,19 @@ int vmdk_open_device(const char *path, int flags, struct stat *st, char **why)
 	return ret;
 }
 
+/* A link may have been put into its path since it was opened. */
+static bool lies_in(int folder, const char *name, int fd)
+{
+	struct stat a, b;
+
+	return !fstatat(folder, name, &a, AT_SYMLINK_NOFOLLOW) &&
+	       !fstat(fd, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 /**
  * vmdk_folder_open - open the folder that a descriptor lies in
  * @file: the descriptor, as the user named it
+ * @fd: the same, open
  * @folder: receives it; to be closed, even after a failure
  * @why: receives the reason of a refusal
  *
@@ -172,9 +182,11 @@ int vmdk_open_device(const char *path, int flags, struct stat *st, char **why)
  *
  * Return: 0 or -errno.
  */
-int vmdk_folder_open(const char *file, struct vmdk_folder *folder, char **why)
+int vmdk_folder_open(const char *file, int fd, struct vmdk_folder *folder,
+		     char **why)
 {
-	char *slash;
+	char *slash, *name;
+	bool same;
 
 	memset(folder, 0, sizeof(*folder));
 	folder->fd = -1;
@@ -183,11 +195,23 @@ int vmdk_folder_open(const char *file, struct vmdk_folder *folder, char **why)
 		return vmdk_refuse(why, -errno, "%s: its folder cannot be found: %m",
 				   file);
 	slash = strrchr(folder->path, '/');
+	name = strdup(slash + 1);
+	if (!name)
+		return vmdk_refuse(why, -ENOMEM, "%s: %s", file,
+				   strerror(ENOMEM));
 	slash[slash == folder->path] = '\0';
 	folder->fd = open(folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (folder->fd < 0)
+	if (folder->fd < 0) {
+		free(name);
 		return vmdk_refuse(why, -errno, "%s: cannot be opened: %m",
 				   folder->path);
+	}
+	same = lies_in(folder->fd, name, fd);
+	free(name);
+	if (!same)
+		return vmdk_refuse(why, -ESTALE,
+				   "%s: was moved while it was being opened",
+				   file);
 	return 0;
 }
 
@@ -206,11 +230,16 @@ void vmdk_folder_close(struct vmdk_folder *folder)
 
 /* ------------------------------------------------------------------ names */
 
-/*
- * Names of other systems are never mapped to a file here: the last component of
- * "C:\vm\x.vmdk" may well be the name of another disk in this folder.
+/**
+ * vmdk_foreign_name - is a name one of another system?
+ * @name: as written in a descriptor
+ *
+ * Names of extents that are so are never mapped to a file here: the last
+ * component of "C:\vm\x.vmdk" may well be the name of another disk in this folder.
+ *
+ * Return: what it is, for a message; NULL when it may be a name here.
  */
-static const char *foreign_name(const char *name)
+const char *vmdk_foreign_name(const char *name)
 {
 	if (strchr(name, '\\') ||
 	    (((name[0] | 0x20) >= 'a' && (name[0] | 0x20) <= 'z') &&
@@ -254,11 +283,17 @@ bool vmdk_has_dotdot(const char *name)
 	return false;
 }
 
-/*
- * Make "/a/b/../c/./d" out of a folder and a name: text only.  That "b" may be a
- * symbolic link does no harm, for the outcome is opened as it stands here.
+/**
+ * vmdk_normalise - make "/a/c/d" out of a folder "/a/b" and a name "../c/./d"
+ * @folder: an absolute name
+ * @name: relative to it, or absolute
+ *
+ * Text only.  That "b" may be a symbolic link does no harm, for the outcome is
+ * opened as it stands here.
+ *
+ * Return: the name, to be freed; NULL without memory.
  */
-static char *normalise(const char *folder, const char *name)
+char *vmdk_normalise(const char *folder, const char *name)
 {
 	char *path, *in, *out, *part;
 
@@ -337,7 +372,7 @@ static int open_outside(const struct vmdk_folder *folder, const char *name,
 {
 	char **dir;
 
-	*path = normalise(folder->path, name);
+	*path = vmdk_normalise(folder->path, name);
 	if (!*path)
 		return vmdk_refuse(why, -ENOMEM, "%s: %s", name,
 				   strerror(ENOMEM));
@@ -356,7 +391,7 @@ static int open_outside(const struct vmdk_folder *folder, const char *name,
 static int open_name(const struct vmdk_folder *folder, const char *name,
 		     int flags, char **path, struct stat *st, char **why)
 {
-	const char *foreign = foreign_name(name);
+	const char *foreign = vmdk_foreign_name(name);
 
 	if (foreign)
 		return vmdk_refuse(why, -EXDEV, "%s: %s, and never looked up here",
@@ -400,8 +435,15 @@ static bool is_ascii(const char *s)
 	return true;
 }
 
-/* @name in UTF-8; NULL where that is the same or cannot be had. */
-static char *to_utf8(const char *name, const char *encoding)
+/**
+ * vmdk_name_to_utf8 - convert a name out of a descriptor
+ * @name: as written there
+ * @encoding: as declared there, or NULL
+ *
+ * Return: @name in UTF-8, to be freed; NULL where that is the same, or cannot be
+ * had.
+ */
+char *vmdk_name_to_utf8(const char *name, const char *encoding)
 {
 	size_t in = strlen(name), out = PATH_MAX - 1;
 	char *from = (char *)name, *utf8, *to;
@@ -448,7 +490,7 @@ int vmdk_folder_open_file(const struct vmdk_folder *folder, const char *name,
 	fd = open_name(folder, name, flags, path, st, why);
 	if (fd != -ENOENT && fd != -EXDEV && fd != -EILSEQ)
 		return fd;
-	utf8 = to_utf8(name, folder->encoding);
+	utf8 = vmdk_name_to_utf8(name, folder->encoding);
 	if (!utf8)
 		return fd;
 	fd2 = open_name(folder, utf8, flags, &path2, st, &why2);

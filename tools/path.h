@@ -26,11 +26,15 @@ struct vmdk_folder {
 
 __printf(3, 4)
 int vmdk_refuse(char **why, int ret, const char *fmt, ...);
+const char *vmdk_foreign_name(const char *name);
+char *vmdk_name_to_utf8(const char *name, const char *encoding);
 bool vmdk_has_dotdot(const char *name);
+char *vmdk_normalise(const char *folder, const char *name);
 int vmdk_check_regular(int fd, const char *path, struct stat *st, char **why);
 int vmdk_open_named(const char *path, int flags, struct stat *st, char **why);
 int vmdk_open_device(const char *path, int flags, struct stat *st, char **why);
-int vmdk_folder_open(const char *file, struct vmdk_folder *folder, char **why);
+int vmdk_folder_open(const char *file, int fd, struct vmdk_folder *folder,
+		     char **why);
 void vmdk_folder_close(struct vmdk_folder *folder);
 int vmdk_folder_open_file(const struct vmdk_folder *folder, const char *name,
 			  int flags, char **path, struct stat *st, char **why);

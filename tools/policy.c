@@ -12,7 +12,6 @@
 #include "path.h"
 #include "policy.h"
 
-#define NO_PARENT	0xffffffffU
 #define VERSION_MAX	3
 
 #define TYPE(t)		(1U << VMDK_TYPE_##t)
@@ -111,12 +110,6 @@ int vmdk_policy_supported(const struct vmdk_descriptor *desc, bool write,
 		return vmdk_refuse(why, -EOPNOTSUPP,
 				   "%s: descriptor version %u is not supported, only 1 to %d",
 				   path, desc->version, VERSION_MAX);
-	if (desc->parent_cid != NO_PARENT || desc->parent_hint)
-		return vmdk_refuse(why, -EOPNOTSUPP,
-				   "%s: this disk is a child of \"%s\" (parentCID %08x): chains are not supported yet",
-				   path,
-				   desc->parent_hint ? desc->parent_hint : "",
-				   desc->parent_cid);
 	if (desc->change_track && write)
 		return vmdk_refuse(why, -EINVAL,
 				   "%s: changeTrackPath \"%s\": writing would make the change tracking file stale; attach with --read-only",

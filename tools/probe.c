@@ -368,7 +368,7 @@ static int read_cowd(struct vmdk_opener *o)
 		return ret;
 	if (has_parent_name(&header)) {
 		ret = vmdk_refuse(&o->why, -EOPNOTSUPP,
-				  "%s: header at byte %zu: this disk is a child of \"%.*s\": chains are not supported yet",
+				  "%s: header at byte %zu: this disk is a child of \"%.*s\" and has no descriptor: such chains are not supported",
 				  o->path,
 				  offsetof(struct vmdk_cowd_header, u),
 				  (int)sizeof(header.u.child.parent_name),
