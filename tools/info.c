@@ -10,16 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image.h"
+#include "chain.h"
 #include "info.h"
 #include "vmdkctl.h"
-
-#define NO_PARENT	0xffffffffU
 
 /* What the user wants to know. */
 struct request {
 	const char *disk;	/* --disk */
-	bool extents_only;
+	char **allow_paths;	/* NULL terminated */
+	bool extents_only, chain_only;
 	const struct table_options *opt;
 };
 
@@ -140,6 +139,31 @@ static const struct table_column extent_columns[NR_EXT] = {
 			"why it could not be opened" },
 };
 
+/* ---------------------------------------------- the links of its chain */
+
+enum {
+	LINK_NR, LINK_FILE, LINK_TYPE, LINK_CAPACITY, LINK_CID,
+	LINK_PARENT_CID, LINK_PARENT, LINK_MEMBER, LINK_CONTENT_ID,
+	LINK_UNCLEAN, LINK_FAULT, NR_LINK
+};
+
+static const struct table_column link_columns[NR_LINK] = {
+	[LINK_NR] = { "LINK", TABLE_NUMBER, false, "0 is the disk itself" },
+	[LINK_FILE] = { "FILE", TABLE_STRING, false, "file" },
+	[LINK_TYPE] = { "TYPE", TABLE_STRING, false, "create type" },
+	[LINK_CAPACITY] = { "CAPACITY", TABLE_SIZE, false, "capacity" },
+	[LINK_CID] = { "CID", TABLE_STRING, false, "content id" },
+	[LINK_PARENT_CID] = { "PARENT-CID", TABLE_STRING, false,
+			      "content id of the parent" },
+	[LINK_PARENT] = { "PARENT", TABLE_STRING, false, "parent hint" },
+	[LINK_MEMBER] = { "MEMBER", TABLE_STRING, true, "member of the OVA" },
+	[LINK_CONTENT_ID] = { "CONTENT-ID", TABLE_STRING, true,
+			      "long content id" },
+	[LINK_UNCLEAN] = { "UNCLEAN", TABLE_BOOL, true, "unclean flag" },
+	[LINK_FAULT] = { "FAULT", TABLE_STRING, true,
+			 "what is wrong between it and its parent" },
+};
+
 static void print_help(void)
 {
 	fputs("Usage:\n"
@@ -151,6 +175,10 @@ static void print_help(void)
 	      "\n"
 	      "Options:\n"
 	      " -e, --extents           print the extents alone\n"
+	      " -c, --chain             print the links of the chain alone: the disk, its\n"
+	      "                         parent, the parent of that, and so on\n"
+	      "     --allow-path DIR    extents and parents may lie below DIR too; may be\n"
+	      "                         repeated\n"
 	      "     --disk N|NAME       disk of an OVA: its number, from 1 on, or name\n"
 	      TABLE_OPTIONS_HELP
 	      "\n"
@@ -158,6 +186,8 @@ static void print_help(void)
 	table_print_columns(disk_columns, NR_DISK);
 	fputs("\nColumns with --extents:\n", stdout);
 	table_print_columns(extent_columns, NR_EXT);
+	fputs("\nColumns with --chain:\n", stdout);
+	table_print_columns(link_columns, NR_LINK);
 	fputs("\nColumns of an OVA:\n", stdout);
 	info_ova_columns();
 }
@@ -268,9 +298,6 @@ static void set_ids(struct table *table, const struct vmdk_descriptor *desc)
 	table_set_string(table, DISK_CONTENT_ID, desc->long_content_id);
 	table_set_string(table, DISK_UUID, desc->uuid);
 	table_set_string(table, DISK_PARENT, desc->parent_hint);
-	/* how long a chain is, its other links would have to say */
-	if (desc->parent_cid == NO_PARENT)
-		table_set_number(table, DISK_LINKS, 1);
 }
 
 static void set_descriptor(struct table *table,
@@ -348,25 +375,45 @@ static void set_live(struct table *table, unsigned int disk)
 	}
 }
 
-static int print_tables(struct table *disk, struct table *extents,
-			const struct table_options *opt)
+/* -------------------------------------------------------------- output */
+
+/* The three tables, of which two are lists. */
+struct lists {
+	struct table *extents, *links;
+};
+
+static int print_lists(const struct lists *lists, bool is_chain)
+{
+	putchar('\n');
+	if (table_print(lists->extents))
+		return -1;
+	if (!is_chain)
+		return 0;
+	putchar('\n');
+	return table_print(lists->links);
+}
+
+static int print_tables(struct table *disk, const struct lists *lists,
+			bool is_chain, const struct table_options *opt)
 {
 	struct json_object *object;
 
 	if (opt->json) {
 		object = table_row_json(disk, 0);
 		/* without --output, all that is known is in one object */
-		if (!opt->output)
+		if (!opt->output) {
 			json_object_object_add(object, "extents",
-					       table_json(extents));
+					       table_json(lists->extents));
+			json_object_object_add(object, "chain",
+					       table_json(lists->links));
+		}
 		return table_print_json(object);
 	}
 	if (opt->output || opt->noheadings || opt->raw)
 		return table_print(disk);
 	if (table_print_vertical(disk))
 		return -1;
-	putchar('\n');
-	return table_print(extents);
+	return print_lists(lists, is_chain);
 }
 
 static bool has_faulty_extent(const struct vmdk_image *image)
@@ -379,15 +426,76 @@ static bool has_faulty_extent(const struct vmdk_image *image)
 	return false;
 }
 
-static int print_extents(struct table *extents, const struct table_options *opt)
+static int print_list(struct table *list, const struct table_options *opt)
 {
-	return opt->json ? table_print_json(table_json(extents)) :
-			   table_print(extents);
+	return opt->json ? table_print_json(table_json(list)) :
+			   table_print(list);
+}
+
+static char *link_fault(const struct vmdk_chain *chain, size_t i)
+{
+	if (vmdk_chain_differs(chain, i))
+		return vmdkctl_format("its parent has another content id");
+	if (i + 1 == chain->nr && chain->fault)
+		return vmdkctl_format("%s", chain->fault);
+	return NULL;
+}
+
+static void set_link_ids(struct table *table,
+			 const struct vmdk_descriptor *desc)
+{
+	char cid[16];
+
+	if (desc->has_cid) {
+		snprintf(cid, sizeof(cid), "%08" PRIx32, desc->cid);
+		table_set_string(table, LINK_CID, cid);
+	}
+	snprintf(cid, sizeof(cid), "%08" PRIx32, desc->parent_cid);
+	table_set_string(table, LINK_PARENT_CID, cid);
+	table_set_string(table, LINK_PARENT, desc->parent_hint);
+	table_set_string(table, LINK_CONTENT_ID, desc->long_content_id);
+}
+
+static void add_link(struct table *table, const struct vmdk_chain *chain,
+		     size_t i)
+{
+	const struct vmdk_image *image = chain->links[i];
+	char *fault = link_fault(chain, i);
+
+	table_add_row(table);
+	table_set_number(table, LINK_NR, i);
+	table_set_string(table, LINK_FILE, image->path);
+	table_set_string(table, LINK_MEMBER, image->member);
+	table_set_string(table, LINK_TYPE, image->desc.create_type);
+	table_set_number(table, LINK_CAPACITY,
+			 image->sectors << VMDK_SECTOR_SHIFT);
+	table_set_bool(table, LINK_UNCLEAN, image->unclean);
+	table_set_string(table, LINK_FAULT, fault);
+	set_link_ids(table, &image->desc);
+	free(fault);
+}
+
+static void add_links(struct table *table, const struct vmdk_chain *chain)
+{
+	size_t i;
+
+	for (i = 0; i < chain->nr; i++)
+		add_link(table, chain, i);
+}
+
+/* How long a chain is that cannot be followed to its end, nobody knows. */
+static void set_chain(struct table *table, const struct vmdk_chain *chain)
+{
+	if (chain->fault)
+		table_set_string(table, DISK_FAULT, chain->fault);
+	else
+		table_set_number(table, DISK_LINKS, chain->nr);
 }
 
 /* @disk: negative when it is not attached */
-static int show_image(const struct vmdk_image *image, int64_t disk,
-		      const struct table_options *opt, struct table *extents)
+static int show_image(const struct vmdk_chain *chain, int64_t disk,
+		      const struct table_options *opt,
+		      const struct lists *lists)
 {
 	struct table *about = table_new(disk_columns, NR_DISK, opt);
 	int ret;
@@ -395,33 +503,60 @@ static int show_image(const struct vmdk_image *image, int64_t disk,
 	if (!about)
 		return -1;
 	table_add_row(about);
-	set_image(about, image);
+	set_image(about, chain->links[0]);
+	set_chain(about, chain);
 	if (disk >= 0)
 		set_live(about, disk);
-	ret = print_tables(about, extents, opt);
+	ret = print_tables(about, lists, vmdk_has_parent(chain->links[0]),
+			   opt);
 	table_free(about);
 	return ret;
 }
 
-static int show(const struct vmdk_image *image, int64_t disk,
-		bool extents_only, const struct table_options *opt)
+/* --output is about one of the three tables, @wanted or not. */
+static struct table *new_list(const struct table_column *columns, size_t nr,
+			      const struct table_options *opt, bool wanted,
+			      bool faulty)
 {
-	struct table_options extent_opt = *opt;
-	struct table *extents;
-	int ret;
+	struct table_options mine = *opt;
 
-	/* --output is about one of the two tables */
-	if (!extents_only)
-		extent_opt.output = NULL;
-	if (!extent_opt.output && !opt->json && has_faulty_extent(image))
-		extent_opt.output = "+FAULT";
-	extents = table_new(extent_columns, NR_EXT, &extent_opt);
-	if (!extents)
+	if (!wanted)
+		mine.output = NULL;
+	if (!mine.output && !opt->json && faulty)
+		mine.output = "+FAULT";
+	return table_new(columns, nr, &mine);
+}
+
+static int print(const struct request *req, const struct vmdk_chain *chain,
+		 int64_t disk, const struct lists *lists)
+{
+	if (req->extents_only)
+		return print_list(lists->extents, req->opt);
+	if (req->chain_only)
+		return print_list(lists->links, req->opt);
+	return show_image(chain, disk, req->opt, lists);
+}
+
+static int show(const struct request *req, const struct vmdk_chain *chain,
+		int64_t disk)
+{
+	const struct vmdk_image *image = chain->links[0];
+	struct lists lists;
+	int ret = -1;
+
+	lists.extents = new_list(extent_columns, NR_EXT, req->opt,
+				 req->extents_only, has_faulty_extent(image));
+	if (!lists.extents)
 		return STATUS_FAILED;
-	add_extents(extents, image);
-	ret = extents_only ? print_extents(extents, opt) :
-			     show_image(image, disk, opt, extents);
-	table_free(extents);
+	lists.links = new_list(link_columns, NR_LINK, req->opt, req->chain_only,
+			       chain->fault || chain->differs);
+	if (lists.links) {
+		add_extents(lists.extents, image);
+		add_links(lists.links, chain);
+		ret = print(req, chain, disk, &lists);
+		table_free(lists.links);
+	}
+	table_free(lists.extents);
 	return ret ? STATUS_FAILED : STATUS_OK;
 }
 
@@ -448,20 +583,26 @@ static int64_t find_member_disk(const struct vmdk_image *image, int64_t first)
 
 static int show_file(const struct request *req, const char *path, int64_t disk)
 {
-	const struct vmdk_open_options open = {
-		.no_extents = true, .disk = req->disk,
+	const struct vmdk_chain_options open = {
+		.open = { .no_extents = true, .disk = req->disk,
+			  .allow_paths = req->allow_paths },
+		.force_cid = true, .partial = true,
 	};
-	struct vmdk_image *image;
+	struct vmdk_chain chain;
+	char *why;
 	int status;
 
 	if (!req->disk && info_is_ova(path))
 		return info_ova(path, req->opt);
-	if (vmdk_image_open(path, &open, &image))
+	if (vmdk_chain_open(path, &open, &chain, &why)) {
+		vmdkctl_error("%s", why ? why : "out of memory");
+		free(why);
 		return STATUS_FAILED;
-	if (image->member)
-		disk = find_member_disk(image, disk);
-	status = show(image, disk, req->extents_only, req->opt);
-	vmdk_image_close(image);
+	}
+	if (chain.links[0]->member)
+		disk = find_member_disk(chain.links[0], disk);
+	status = show(req, &chain, disk);
+	vmdk_chain_close(&chain);
 	return status;
 }
 
@@ -539,23 +680,28 @@ static int info(const struct request *req, const char *arg)
 	}
 }
 
-int verb_info(int argc, char **argv)
+static int parse(int argc, char **argv, struct request *req,
+		 struct table_options *opt)
 {
 	static const struct option extra[] = {
 		{ "extents", no_argument, NULL, 'e' },
+		{ "chain", no_argument, NULL, 'c' },
 		{ "disk", required_argument, NULL, OPTION_DISK },
+		{ "allow-path", required_argument, NULL, OPTION_ALLOW_PATH },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct table_options opt = { 0 };
-	struct request req = { .opt = &opt };
+	char **folder = req->allow_paths;
 	int c;
 
-	while ((c = table_getopt(argc, argv, extra, &opt)) == 'e' ||
-	       c == OPTION_DISK) {
-		if (c == 'e')
-			req.extents_only = true;
+	while ((c = table_getopt(argc, argv, extra, opt)) == 'e' || c == 'c' ||
+	       c >= OPTION_DISK) {
+		if (c == OPTION_DISK)
+			req->disk = optarg;
+		else if (c == OPTION_ALLOW_PATH)
+			*folder++ = optarg;
 		else
-			req.disk = optarg;
+			*(c == 'e' ? &req->extents_only : &req->chain_only) =
+				true;
 	}
 	if (c == 'h') {
 		print_help();
@@ -568,5 +714,17 @@ int verb_info(int argc, char **argv)
 			      "one file or device at a time");
 		return vmdkctl_usage("info");
 	}
-	return info(&req, argv[optind]);
+	return info(req, argv[optind]);
+}
+
+int verb_info(int argc, char **argv)
+{
+	struct table_options opt = { 0 };
+	struct request req = { .opt = &opt };
+	int status;
+
+	req.allow_paths = vmdkctl_strings(argc);
+	status = parse(argc, argv, &req, &opt);
+	free(req.allow_paths);
+	return status;
 }

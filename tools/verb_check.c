@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "chain.h"
 #include "check.h"
-#include "image.h"
 #include "info.h"
 #include "lock.h"
 #include "manifest.h"
@@ -48,6 +48,14 @@ static const char *const severities[] = {
 	[VMDK_CHECK_CORRUPT] = "corrupt",
 };
 
+/* What the user wants to know. */
+struct request {
+	const char *disk;	/* --disk */
+	bool chain;
+	char **allow_paths;	/* NULL terminated */
+	const struct table_options *opt;
+};
+
 /**
  * struct check_run - a check, and what it found
  * @path: of the extent at hand, or of the OVA
@@ -68,8 +76,12 @@ static void print_help(void)
 	      "Verify the metadata of a disk, and change nothing.  Compressed grains are\n"
 	      "inflated, all of them.  Of an OVA the sums of the manifest are verified, and\n"
 	      "all disks, or those of one disk and that disk.\n"
+	      "Without --chain, of a disk with a parent the disk alone is checked.\n"
 	      "\n"
 	      "Options:\n"
+	      "     --chain             check the parents, too, and that they are the right ones\n"
+	      "     --allow-path DIR    extents and parents may lie below DIR too; may be\n"
+	      "                         repeated\n"
 	      "     --disk N|NAME       disk of an OVA: its number, from 1 on, or name\n"
 	      TABLE_OPTIONS_HELP
 	      "\n"
@@ -254,30 +266,78 @@ static int refused(struct check_run *run, const char *path, int err,
 	return STATUS_CORRUPT;
 }
 
-static int check_opened(struct check_run *run, const struct vmdk_image *image,
+/* ---------------------------------------------------------------- a chain */
+
+static void add_difference(struct check_run *run,
+			   const struct vmdk_image *child,
+			   const struct vmdk_image *parent)
+{
+	struct vmdk_finding finding = {
+		.severity = VMDK_CHECK_CORRUPT,
+		.structure = "descriptor",
+		.offset = child->desc_offset,
+	};
+
+	snprintf(finding.found, sizeof(finding.found), "parentCID %08" PRIx32,
+		 child->desc.parent_cid);
+	snprintf(finding.expected, sizeof(finding.expected), "%08" PRIx32,
+		 vmdk_content_id(parent));
+	snprintf(finding.text, sizeof(finding.text),
+		 "the parent %.*s was changed, or is another disk", 100,
+		 parent->path);
+	run->total.corrupt++;
+	run->path = child->path;
+	add_finding(&finding, run);
+}
+
+static int check_links(struct check_run *run, const struct vmdk_chain *chain)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < chain->nr && !ret; i++) {
+		if (vmdk_chain_differs(chain, i))
+			add_difference(run, chain->links[i],
+				       chain->links[i + 1]);
+		ret = check_image(run, chain->links[i]);
+	}
+	return ret;
+}
+
+static int check_opened(struct check_run *run, const struct vmdk_chain *chain,
 			const struct table_options *opt)
 {
-	int ret = check_image(run, image);
+	int ret = check_links(run, chain);
 
 	if (ret == -EOPNOTSUPP)
 		return STATUS_UNSUPPORTED;
-	if (ret || print(run, image->path, opt))
+	if (ret || print(run, chain->links[0]->path, opt))
 		return STATUS_FAILED;
 	return exit_status(&run->total);
 }
 
 static int check_disk(struct check_run *run, const char *path,
-		      const char *disk, const struct table_options *opt)
+		      const struct request *req)
 {
-	const struct vmdk_open_options open = { .lock = true, .disk = disk };
-	struct vmdk_image *image;
+	const struct vmdk_chain_options open = {
+		.open = { .lock = true, .disk = req->disk,
+			  .allow_paths = req->allow_paths },
+		.single_link = !req->chain,
+		.force_cid = true,
+	};
+	struct vmdk_chain chain;
+	char *why;
 	int ret, status;
 
-	ret = vmdk_image_open(path, &open, &image);
-	if (ret)
-		return refused(run, path, ret, opt);
-	status = check_opened(run, image, opt);
-	vmdk_image_close(image);
+	ret = vmdk_chain_open(path, &open, &chain, &why);
+	if (ret) {
+		vmdkctl_error("%s", why ? why : strerror(-ret));
+		status = refused(run, path, ret, req->opt);
+	} else {
+		status = check_opened(run, &chain, req->opt);
+	}
+	vmdk_chain_close(&chain);
+	free(why);
 	return status;
 }
 
@@ -428,33 +488,41 @@ static int check_ova(struct check_run *run, const char *path, const char *disk,
 	return status;
 }
 
-static int check_file(const char *path, const char *disk,
-		      const struct table_options *opt)
+static int check_file(const char *path, const struct request *req)
 {
 	struct check_run run = { .path = path };
 	int status;
 
-	run.table = table_new(columns, NR_COLUMNS, opt);
+	run.table = table_new(columns, NR_COLUMNS, req->opt);
 	if (!run.table)
 		return STATUS_FAILED;
-	status = info_is_ova(path) ? check_ova(&run, path, disk, opt) :
-				     check_disk(&run, path, disk, opt);
+	status = info_is_ova(path) ?
+		 check_ova(&run, path, req->disk, req->opt) :
+		 check_disk(&run, path, req);
 	table_free(run.table);
 	return status;
 }
 
-int verb_check(int argc, char **argv)
+static int parse(int argc, char **argv, struct request *req,
+		 struct table_options *opt)
 {
 	static const struct option extra[] = {
 		{ "disk", required_argument, NULL, OPTION_DISK },
+		{ "chain", no_argument, NULL, OPTION_CHAIN },
+		{ "allow-path", required_argument, NULL, OPTION_ALLOW_PATH },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct table_options opt = { 0 };
-	const char *disk = NULL;
+	char **folder = req->allow_paths;
 	int c;
 
-	while ((c = table_getopt(argc, argv, extra, &opt)) == OPTION_DISK)
-		disk = optarg;
+	while ((c = table_getopt(argc, argv, extra, opt)) >= OPTION_DISK) {
+		if (c == OPTION_DISK)
+			req->disk = optarg;
+		else if (c == OPTION_CHAIN)
+			req->chain = true;
+		else
+			*folder++ = optarg;
+	}
 	if (c == 'h') {
 		print_help();
 		return STATUS_OK;
@@ -466,5 +534,17 @@ int verb_check(int argc, char **argv)
 			      "one file at a time");
 		return vmdkctl_usage("check");
 	}
-	return check_file(argv[optind], disk, &opt);
+	return check_file(argv[optind], req);
+}
+
+int verb_check(int argc, char **argv)
+{
+	struct table_options opt = { 0 };
+	struct request req = { .opt = &opt };
+	int status;
+
+	req.allow_paths = vmdkctl_strings(argc);
+	status = parse(argc, argv, &req, &opt);
+	free(req.allow_paths);
+	return status;
 }

@@ -29,6 +29,7 @@ static const struct verb {
 	{ "list", verb_list },
 	{ "info", verb_info },
 	{ "check", verb_check },
+	{ "snapshot", verb_snapshot },
 };
 
 static const char help[] =
@@ -38,6 +39,7 @@ static const char help[] =
 " vmdkctl list [options]\n"
 " vmdkctl info [options] FILE|DEVICE\n"
 " vmdkctl check [options] FILE\n"
+" vmdkctl snapshot [options] FILE NEW\n"
 "\n"
 "Make a block device of a VMware disk (VMDK).\n"
 "\n"
@@ -47,6 +49,7 @@ static const char help[] =
 " list     show the devices that are attached\n"
 " info     show what is known of a disk\n"
 " check    verify the metadata of a disk that is not attached\n"
+" snapshot make a child of a disk that is not attached for writing\n"
 "\n"
 "Options:\n"
 " -h, --help     print this text; after a verb, the options of that verb\n"
@@ -137,6 +140,21 @@ void *vmdkctl_grow(void *array, size_t n, size_t size)
 	if (!array)
 		out_of_memory();
 	return array;
+}
+
+/**
+ * vmdkctl_strings - make room for what may be given several times
+ * @nr: arguments there are; there are fewer values than that
+ *
+ * Return: a list that ends in NULL wherever one stops to fill it, to be given to
+ * free().  Ends the program when there is no memory.
+ */
+char **vmdkctl_strings(int nr)
+{
+	char **list = vmdkctl_grow(NULL, (size_t)nr + 1, sizeof(*list));
+
+	memset(list, 0, ((size_t)nr + 1) * sizeof(*list));
+	return list;
 }
 
 /**

@@ -36,12 +36,14 @@ int verb_detach(int argc, char **argv);
 int verb_list(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_check(int argc, char **argv);
+int verb_snapshot(int argc, char **argv);
 
 /* vmdkctl.c */
 __printf(1, 2) void vmdkctl_error(const char *fmt, ...);
 __printf(1, 2) void vmdkctl_warn(const char *fmt, ...);
 __printf(1, 2) char *vmdkctl_format(const char *fmt, ...);
 int vmdkctl_usage(const char *verb);
+char **vmdkctl_strings(int nr);
 void *vmdkctl_grow(void *array, size_t n, size_t size);
 int vmdkctl_open_control(bool load_module);
 
@@ -76,8 +78,10 @@ struct table_options {
 
 struct table;
 
-#define TABLE_EXTRA_MAX	2	/* options that a verb has besides */
-#define OPTION_DISK	0x200	/* --disk: no letter, and none of table.c's */
+#define TABLE_EXTRA_MAX	4	/* options that a verb has besides */
+
+/* Options without a letter, and none of table.c's. */
+enum { OPTION_DISK = 0x200, OPTION_CHAIN, OPTION_ALLOW_PATH };
 
 int table_getopt(int argc, char **argv, const struct option *extra,
 		 struct table_options *opt);

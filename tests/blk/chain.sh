@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by tests of chains, after data.sh and expect.sh.
+
+MKFOREIGN=$BUILD/tests/mkforeign
+require_cmd qemu-img vmdkmount
+
+# The content id of image $1, or its parent's: cid_of FILE [PARENT-CID]
+cid_of()
+{
+	vmdkctl info --raw -no "${2:-CID}" "$1"
+}
+
+# A child $2 of image $1, by vmdkctl or by qemu-img ($3).
+new_child()
+{
+	rm -f "$2"
+	case $3 in
+	vmdkctl) vmdkctl snapshot "$1" "$2" ;;
+	qemu)	 qemu-img create -q -f vmdk -b "$1" -F vmdk "$2" ;;
+	esac
+}
+
+# An image of format $1 of raw file $2, called $3.vmdk.
+new_base()
+{
+	local size
+	size=$(($(stat -c %s "$2") / 512))
+	rm -rf "$3" "$3".*
+	case $1 in
+	cowd|sesparse)
+		"$MKFOREIGN" "$1" "$3.data" "$2" --descriptor "$3.vmdk" > show.log ;;
+	stream)
+		"$MKFOREIGN" stream "$3.vmdk" "$2" > show.log ;;
+	sparse)
+		"$MKIMAGE" --name "$3" --extent $size --fill "$2" . > show.log ;;
+	small)
+		"$MKIMAGE" --name "$3" --grain 8 --gtes 128 --zeroed \
+			--zero-entries --extent $size --fill "$2" . > show.log ;;
+	flat)
+		"$MKIMAGE" --name "$3" --type monolithicFlat --extent $size \
+			--fill "$2" . > show.log ;;
+	split)
+		"$MKIMAGE" --name "$3" --type twoGbMaxExtentSparse --extent 1024 \
+			--extent 3072 --extent $((size - 4096)) --fill "$2" . > show.log ;;
+	custom)
+		"$MKIMAGE" --name "$3" --type custom --extent RW:SPARSE:1024 \
+			--extent RW:FLAT:1000 --extent RW:SPARSE:2072 \
+			--extent RW:FLAT:$((size - 4096)) --fill "$2" . > show.log ;;
+	esac
+}
+
+# All judges of child $1 that must hold raw file $2. libvmdk reads the bytes of
+# COWD and seSparse disks otherwise than the rest ($3: no).
+judge_child()
+{
+	vmdkctl check --chain "$1" || fail "vmdkctl check: status $? of $1"
+	qemu-img check -q -f vmdk "$1" || fail "qemu-img check: status $? of $1"
+	qemu-img compare -q -f vmdk -F raw "$1" "$2" ||
+		fail "qemu-img compare: status $? of $1"
+	[ "${3:-yes}" = no ] || judge_libvmdk "$1" "$2"
+}
+
+# Sums of all files that the chain below the top $1 consists of.
+sums_below()
+{
+	find . -maxdepth 1 -type f ! -name "${1##*/}" \( -name '*.vmdk' -o \
+		-name '*.data' -o -name '*.ova' \) -exec sha256sum {} + | sort
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vmdkctl snapshot: make a child of a disk, so that the disk stays what it is.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chain.h"
+#include "child.h"
+#include "vmdkctl.h"
+
+static const char help[] =
+"Usage:\n"
+" vmdkctl snapshot [options] FILE NEW\n"
+"\n"
+"Make the disk NEW, a child of the disk in FILE: it has the same content, and what\n"
+"is written to it leaves FILE as it is.  FILE must not be attached for writing.\n"
+"\n"
+"Options:\n"
+"     --force-cid            FILE may have a parent that has another content id\n"
+"     --disk N|NAME          disk of an OVA: its number, from 1 on, or name\n"
+"     --allow-path DIR       extents and parents of FILE may lie below DIR too; may be\n"
+"                            repeated\n"
+" -h, --help                 print this text\n";
+
+enum { OPT_FORCE_CID = 0x100 };
+
+static const struct option options[] = {
+	{ "force-cid", no_argument, NULL, OPT_FORCE_CID },
+	{ "disk", required_argument, NULL, OPTION_DISK },
+	{ "allow-path", required_argument, NULL, OPTION_ALLOW_PATH },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* All of the chain is opened: a child of what cannot be used is of no use. */
+static int snapshot_file(const char *path, const char *new,
+			 const struct vmdk_chain_options *opt)
+{
+	struct vmdk_chain chain;
+	char *why = NULL;
+	int ret;
+
+	ret = vmdk_chain_open(path, opt, &chain, &why);
+	if (!ret)
+		ret = vmdk_chain_has_room(&chain, &why);
+	if (!ret)
+		ret = vmdk_child_create(new, chain.links[0], &why);
+	if (ret)
+		vmdkctl_error("%s", why ? why : strerror(-ret));
+	vmdk_chain_close(&chain);
+	free(why);
+	return ret ? STATUS_FAILED : STATUS_OK;
+}
+
+static int snapshot(const char *from, const char *new,
+		    const struct vmdk_chain_options *opt)
+{
+	unsigned int disk;
+
+	if (sysfs_device(from, &disk) == -ENOTBLK)
+		return snapshot_file(from, new, opt);
+	vmdkctl_error("%s: a device; only a file that is not attached for writing can have a snapshot yet",
+		      from);
+	return STATUS_FAILED;
+}
+
+static int parse(int argc, char **argv, struct vmdk_chain_options *opt)
+{
+	char **folder = opt->open.allow_paths;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (c) {
+		case OPT_FORCE_CID:
+			opt->force_cid = true;
+			break;
+		case OPTION_DISK:
+			opt->open.disk = optarg;
+			break;
+		case OPTION_ALLOW_PATH:
+			*folder++ = optarg;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return STATUS_OK;
+		default:
+			return vmdkctl_usage("snapshot");
+		}
+	}
+	if (argc - optind != 2) {
+		vmdkctl_error("a file and the name of a new one are needed");
+		return vmdkctl_usage("snapshot");
+	}
+	return snapshot(argv[optind], argv[optind + 1], opt);
+}
+
+int verb_snapshot(int argc, char **argv)
+{
+	struct vmdk_chain_options opt = { .open.lock = true };
+	int status;
+
+	opt.open.allow_paths = vmdkctl_strings(argc);
+	status = parse(argc, argv, &opt);
+	free(opt.open.allow_paths);
+	return status;
+}
