@@ -112,12 +112,36 @@ static char *relative_name(const char *from, const char *to)
 	return name;
 }
 
+static int no_folder(const char *path, char **why)
+{
+	return vmdk_refuse(why, -errno, "%s: its folder cannot be found: %m",
+			   path);
+}
+
+/* @path: NULL: the child has no place */
+static int find_name(const char *path, const char *real, char **hint,
+		     char **why)
+{
+	char *folder;
+
+	if (!path) {
+		*hint = strdup(real);
+	} else {
+		folder = real_folder(path);
+		if (!folder)
+			return no_folder(path, why);
+		*hint = relative_name(folder, real);
+		free(folder);
+	}
+	return *hint ? 0 : -ENOMEM;
+}
+
 /**
  * vmdk_child_hint - how a child names its parent
  * @path: the child, which need not be there yet; NULL: it has no place
  * @parent: the parent
  * @hint: receives the name, to be freed: relative to the child's folder where
- *	the two have anything in common
+ *	the two have anything in common; NULL on failure
  * @why: receives the reason of a refusal
  *
  * Return: 0 or -errno.
@@ -125,24 +149,15 @@ static char *relative_name(const char *from, const char *to)
 int vmdk_child_hint(const char *path, const char *parent, char **hint,
 		    char **why)
 {
-	char *folder = path ? real_folder(path) : NULL;
 	char *real = realpath(parent, NULL);
-	int err = errno, ret;
+	int ret;
 
 	*hint = NULL;
-	if (real && folder)
-		*hint = relative_name(folder, real);
-	else if (real && !path)
-		*hint = strdup(real);
-	if (*hint)
+	if (!real)
+		return no_folder(parent, why);
+	ret = find_name(path, real, hint, why);
+	if (!ret)
 		ret = check_text(*hint, parent, why);
-	else if (real && folder)
-		ret = vmdk_refuse(why, -ENOMEM, "%s: %s", parent,
-				  strerror(ENOMEM));
-	else
-		ret = vmdk_refuse(why, -err, "%s: its folder cannot be found: %s",
-				  real ? path : parent, strerror(err));
-	free(folder);
 	free(real);
 	if (!ret)
 		return 0;

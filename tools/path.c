@@ -451,7 +451,9 @@ char *vmdk_name_to_utf8(const char *name, const char *encoding)
 
 	if (!encoding || is_ascii(name) || !known_encoding(encoding))
 		return NULL;
-	cd = iconv_open("UTF-8", encoding);
+	/* as Windows has it: by itself, half of a character is a backslash */
+	cd = iconv_open("UTF-8", strcasecmp(encoding, "Shift_JIS") ? encoding :
+							     "CP932");
 	if (cd == (iconv_t)-1)
 		return NULL;
 	utf8 = calloc(1, PATH_MAX);

@@ -324,7 +324,7 @@ static void test_cowd_child(void **state)
 	vmdk_image_close(img);
 	put_text("x.vmdk", "parentCID=12345678\nparentFileNameHint=\"b.vmdk\"\n"
 		 "createType=\"vmfsSparse\"\nRW 8192 VMFSSPARSE \"c.vmdk\"\n");
-	refuse("x.vmdk", &reading, -EOPNOTSUPP, "is a child of \"b.vmdk\"");
+	vmdk_image_close(accept("x.vmdk", &reading));
 	mkc_free(&m);
 }
 

@@ -15,6 +15,7 @@ UNIT_IMAGE := tests/unit/scaffold.c tests/unit/mkvmdk.c tools/image.c \
 UNIT_CHECK := tests/unit/mkvmdk.c tools/check.c tools/check_tables.c \
 	      tools/check_stream.c tools/check_sesparse.c tools/part.c \
 	      tools/grain_tables.c tools/even_out.c $(UNIT_FORMAT)
+UNIT_CHAIN := tools/chain.c tools/hint.c tools/child.c tools/overlay.c
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(UNIT_BUILD)/%,$(wildcard tests/unit/test_*.c))
 UNIT_HEADERS := $(wildcard include/*.h tools/*.h tests/unit/*.h)
 
@@ -26,6 +27,7 @@ $(UNIT_BUILD)/test_check $(UNIT_BUILD)/test_judges: $(UNIT_CHECK)
 $(UNIT_BUILD)/test_descriptor: tools/descriptor.c
 $(UNIT_BUILD)/test_image $(UNIT_BUILD)/test_names $(UNIT_BUILD)/test_locks: $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_ova $(UNIT_BUILD)/test_devices: $(UNIT_IMAGE)
+$(UNIT_BUILD)/test_chain $(UNIT_BUILD)/test_child: $(UNIT_CHAIN) $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_manifest: tools/manifest.c tools/ova_sums.c $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_kinds: tests/unit/mkstream.c tests/unit/mkcowd.c \
 			 tests/unit/mksesparse.c tools/check.c \
