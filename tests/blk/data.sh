@@ -98,7 +98,7 @@ judge_extent()
 	judge_qemu "${1%.vmdk}.alone" "$3"
 }
 
-# By libvmdk.
+# By libvmdk; of a chain, the last of the files that it shows is the child.
 judge_libvmdk()
 {
 	local status=0
@@ -108,7 +108,7 @@ judge_libvmdk()
 		cat vmdkmount.log >&2
 		fail "vmdkmount: status $? of $1"
 	}
-	cmp mnt/vmdk1 "$2" || status=$?
+	cmp "mnt/$(ls -v mnt | tail -n 1)" "$2" || status=$?
 	umount mnt
 	[ $status = 0 ] || fail "libvmdk reads other bytes of $1"
 }
