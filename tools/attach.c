@@ -272,13 +272,14 @@ static void warn_pair(const struct vmdk_chain *chain, size_t link)
 	const struct vmdk_image *parent = chain->links[link + 1];
 
 	if (vmdk_chain_differs(chain, link))
-		vmdkctl_warn("%s: parentCID is %08" PRIx32 ", but the CID of its parent %s is %08" PRIx32 "; the parent is used all the same",
+		vmdkctl_warn("%s: parentCID is %08x, but the CID of its parent %s is %08x; the parent is used all the same",
 			     child->path, child->desc.parent_cid, parent->path,
 			     vmdk_content_id(parent));
 	if (parent->sectors < child->sectors)
-		vmdkctl_warn("%s: has a capacity of %" PRIu64 " sectors, but its parent %s has %" PRIu64 "; zeros follow them",
-			     child->path, child->sectors, parent->path,
-			     parent->sectors);
+		vmdkctl_warn("%s: has a capacity of %llu sectors, but its parent %s has %llu; zeros follow them",
+			     child->path,
+			     (unsigned long long)child->sectors, parent->path,
+			     (unsigned long long)parent->sectors);
 	if (parent->unclean)
 		vmdkctl_warn("%s: was not detached cleanly; it is only read, see 'vmdkctl check'",
 			     parent->path);

@@ -7,7 +7,6 @@
  * the parent still is that is what the content id says.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +14,7 @@
 
 #include "chain.h"
 #include "hint.h"
+#include "opener.h"
 
 #define CID_DIGITS	8
 
@@ -133,7 +133,7 @@ static int check_cid(struct vmdk_chain *chain, size_t link,
 	if (opt->force_cid)
 		return 0;
 	return vmdk_refuse(why, -EINVAL,
-			   "%s: parentCID is %08" PRIx32 ", but the CID of its parent %s is %08" PRIx32 ": the parent was changed, or is another disk; see --force-cid",
+			   "%s: parentCID is %08x, but the CID of its parent %s is %08x: the parent was changed, or is another disk; see --force-cid",
 			   child->path, child->desc.parent_cid, parent->path,
 			   vmdk_content_id(parent));
 }
@@ -145,9 +145,9 @@ static int check_capacity(const struct vmdk_image *child,
 	if (parent->sectors <= child->sectors)
 		return 0;
 	return vmdk_refuse(why, -EINVAL,
-			   "%s: has a capacity of %" PRIu64 " sectors, but its parent %s has %" PRIu64,
-			   child->path, child->sectors, parent->path,
-			   parent->sectors);
+			   "%s: has a capacity of %llu sectors, but its parent %s has %llu",
+			   child->path, ULL(child->sectors), parent->path,
+			   ULL(parent->sectors));
 }
 
 static int check_pair(struct vmdk_chain *chain, size_t link,
@@ -179,7 +179,7 @@ static int check_child(const struct vmdk_chain *chain, char **why)
 				   child->desc.parent_hint : "");
 	if (!child->desc.parent_hint)
 		return vmdk_refuse(why, -EINVAL,
-				   "%s: parentCID is %08" PRIx32 ", but there is no parentFileNameHint that names the parent",
+				   "%s: parentCID is %08x, but there is no parentFileNameHint that names the parent",
 				   child->path, child->desc.parent_cid);
 	return 0;
 }

@@ -64,7 +64,7 @@ static const char *windows_fault(const struct vmdk_windows *windows,
 	if (!windows)
 		return NULL;
 	if (!(features & VMDK_FEATURE_WINDOWS))
-		return "disks in several chunks are not supported yet by the module that is loaded";
+		return "disks in several chunks are not supported yet by the module";
 	if (has_odd_window(windows))
 		return "its chunks do not end at multiples of 512 bytes, and cannot be attached";
 	return NULL;

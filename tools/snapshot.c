@@ -56,14 +56,14 @@ static int snapshot_file(const char *path, const char *new,
 	return ret ? STATUS_FAILED : STATUS_OK;
 }
 
-static int snapshot(const char *from, const char *new,
-		    const struct vmdk_chain_options *opt)
+static int make_snapshot(const char *from, const char *new,
+			 const struct vmdk_chain_options *opt)
 {
 	unsigned int disk;
 
 	if (sysfs_device(from, &disk) == -ENOTBLK)
 		return snapshot_file(from, new, opt);
-	vmdkctl_error("%s: a device; only a file that is not attached for writing can have a snapshot yet",
+	vmdkctl_error("%s: snapshots of attached disks are not supported yet",
 		      from);
 	return STATUS_FAILED;
 }
@@ -95,7 +95,7 @@ static int parse(int argc, char **argv, struct vmdk_chain_options *opt)
 		vmdkctl_error("a file and the name of a new one are needed");
 		return vmdkctl_usage("snapshot");
 	}
-	return snapshot(argv[optind], argv[optind + 1], opt);
+	return make_snapshot(argv[optind], argv[optind + 1], opt);
 }
 
 int verb_snapshot(int argc, char **argv)

@@ -184,13 +184,13 @@ static void test_hostile_names(void **state)
 /* What the parent's data base says is not repeated as it stands there. */
 static void test_hostile_parent(void **state)
 {
-	struct vmdk_image *base = open_base(
+	static const char text[] =
 		HEAD "createType=\"monolithicSparse\"\n"
 		"RW 200001 SPARSE \"b.vmdk\"\n"
 		"ddb.adapterType = ide\" RW 8 FLAT\n"
 		"ddb.virtualHWVersion = a b\n"
-		"ddb.geometry.cylinders = \"0\"\n");
-	struct vmdk_image *child;
+		"ddb.geometry.cylinders = \"0\"\n";
+	struct vmdk_image *base = open_base(text), *child;
 	char *why = NULL;
 
 	(void)state;
