@@ -42,6 +42,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/percpu-refcount.h>
+#include <linux/rwsem.h>
 #include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/spinlock.h>
@@ -124,6 +125,7 @@ struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
 				const struct vmdk_chain *owner,
 				struct vmdk_fault *fault);
 void vmdk_file_put(struct vmdk_file *vf);
+void vmdk_file_demote(struct vmdk_file *vf);
 bool vmdk_file_same(const struct vmdk_file *a, const struct vmdk_file *b);
 int vmdk_file_set_windows(struct vmdk_file *vf,
 			  const struct vmdk_window_info *infos, u32 nr,
@@ -315,11 +317,13 @@ struct vmdk_extent {
  * @extents: I  sorted by start, without gaps
  * @nr_extents: I  those that are open
  * @sectors: I  capacity
+ * @writable: I  it is the top of a disk that may be written to
  */
 struct vmdk_link {
 	struct vmdk_extent *extents;
 	u32 nr_extents;
 	u64 sectors;
+	bool writable;
 };
 
 /**
@@ -409,8 +413,10 @@ struct vmdk_cache {
 /**
  * struct vmdk_chain - the stack of links that a disk is made of
  * @name: I  of the disk, for messages
- * @links: I  the child, which may be written to, first; then its parent...
- * @nr_links: I
+ * @links_sem: held for writing to change @links, with the queue frozen; to be
+ *	held for reading where I/O does not keep the queue from being frozen
+ * @links: L  the child, which may be written to, first; then its parent...
+ * @nr_links: L
  * @sectors: I  capacity
  * @writable: I
  * @direct: I
@@ -422,7 +428,7 @@ struct vmdk_cache {
  * @nr_patches: I
  * @cid: A  content id
  * @new_cid: I  what the patches make it
- * @parent_cid: I
+ * @parent_cid: A
  * @error: A  -EIO for good after a failed sync: nothing may be written
  * @damaged: A  a bad table entry was met: nothing may be written
  * @begun: A  the content id was renewed
@@ -448,6 +454,7 @@ struct vmdk_cache {
  */
 struct vmdk_chain {
 	char name[DISK_NAME_LEN];
+	struct rw_semaphore links_sem;	/* links and nr_links */
 	struct vmdk_link *links;
 	u32 nr_links;
 	u64 sectors;
@@ -533,18 +540,44 @@ int vmdk_below_map(struct vmdk_chain *chain, sector_t sector, u32 nr,
 int vmdk_below_cache_init(void);
 void vmdk_below_cache_exit(void);
 int vmdk_below_init(struct vmdk_chain *chain);
+void vmdk_below_reset(struct vmdk_chain *chain);
 void vmdk_below_exit(struct vmdk_chain *chain);
 
 /* ----------------------------------------------------------- vmdk_chain.c */
 
 struct vmdk_config;
 
+/**
+ * struct vmdk_push - a link that is about to become the top of a chain
+ * @link: its extents, open
+ * @patches: of its descriptor
+ * @nr_patches: how many
+ * @cid: its content id
+ * @new_cid: what the patches make it
+ * @parent_cid: that it expects of the top
+ */
+struct vmdk_push {
+	struct vmdk_link link;
+	struct vmdk_chain_patch patches[VMDK_MAX_PATCHES];
+	u32 nr_patches;
+	u32 cid;
+	u32 new_cid;
+	u32 parent_cid;
+};
+
 struct vmdk_chain *vmdk_chain_open(const struct vmdk_config *config,
 				   const char *name,
 				   struct workqueue_struct *wq,
 				   struct vmdk_fault *fault, u32 *fault_extent);
+u64 vmdk_chain_offset(struct vmdk_chain *chain);
 int vmdk_chain_begin(struct vmdk_chain *chain);
 int vmdk_chain_finish(struct vmdk_chain *chain);
+int vmdk_chain_prepare(struct vmdk_chain *chain,
+		       const struct vmdk_config *config,
+		       struct vmdk_push *push, struct vmdk_fault *fault,
+		       u32 *fault_extent);
+int vmdk_chain_push(struct vmdk_chain *chain, struct vmdk_push *push);
+void vmdk_chain_cancel(struct vmdk_push *push);
 void vmdk_chain_free(struct vmdk_chain *chain);
 int vmdk_chain_flush(struct vmdk_chain *chain);
 u64 vmdk_chain_stat(const struct vmdk_chain *chain, enum vmdk_stat stat);
@@ -952,6 +985,7 @@ struct vmdk_config {
 /* Where a disk is in its life. */
 enum vmdk_life {
 	VMDK_NEW,	/* can be opened already, cannot go yet */
+	VMDK_CHANGING,	/* gets another link, cannot go meanwhile */
 	VMDK_LIVE,
 	VMDK_RUNDOWN,	/* detaches after the last close */
 	VMDK_DELETING,
@@ -966,13 +1000,12 @@ struct vmdk_queue;
  * @disk: I
  * @tag_set: I
  * @wq: I  all work of the disk
- * @backing: I  the file that the user named
- * @create_type: I
- * @nr_links: I
+ * @backing: L (meta_lock)  the file that the user named, or of the last snapshot
+ * @create_type: A
  * @autoclear: L (disk->open_mutex)  detach after the last close
  * @armed: L (disk->open_mutex)  it was held, so that the last close counts
  * @life: L (disk->open_mutex)  also read without, for sysfs
- * @meta_lock: protects @meta
+ * @meta_lock: protects @meta and @backing
  * @meta: L (meta_lock)  flushes, discards, zeroes: served one after the other
  * @meta_work: serves them
  * @detach_work: detaches after the last close
@@ -985,11 +1018,10 @@ struct vmdk_disk {
 	struct workqueue_struct *wq;
 	struct file *backing;
 	char create_type[VMDK_TYPE_SIZE];
-	u32 nr_links;
 	bool autoclear;
 	bool armed;
 	enum vmdk_life life;
-	spinlock_t meta_lock;		/* protects meta */
+	spinlock_t meta_lock;		/* protects meta and backing */
 	struct list_head meta;
 	struct work_struct meta_work;
 	struct work_struct detach_work;
@@ -997,6 +1029,8 @@ struct vmdk_disk {
 
 int vmdk_disk_attach(struct vmdk_config *config, struct vmdk_fault *fault);
 int vmdk_disk_detach(u32 index, bool lazy);
+int vmdk_disk_snapshot(u32 index, struct vmdk_config *config,
+		       struct vmdk_fault *fault);
 
 int vmdk_ctl_register(void);
 void vmdk_ctl_unregister(void);

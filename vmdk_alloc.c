@@ -403,7 +403,8 @@ int vmdk_alloc_trim(struct vmdk_sparse *sparse)
 		ret = vmdk_alloc_sync(sparse);
 	if (ret || sparse->cursor >= sparse->end)
 		return ret;
-	vmdk_file_resize(sparse->file, sparse->cursor << SECTOR_SHIFT);
+	if (!vmdk_file_resize(sparse->file, sparse->cursor << SECTOR_SHIFT))
+		WRITE_ONCE(sparse->end, sparse->cursor);
 	return vmdk_alloc_sync(sparse);
 }
 

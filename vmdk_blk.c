@@ -405,36 +405,61 @@ static void vmdk_put_index(int index)
 	mutex_unlock(&disks_lock);
 }
 
-struct vmdk_finish_work {
+/**
+ * struct vmdk_task - something that is done in a worker
+ * @work: does it
+ * @chain: of the disk
+ * @push: for vmdk_task_push()
+ * @run: what
+ * @ret: what it returned
+ */
+struct vmdk_task {
 	struct work_struct work;
 	struct vmdk_chain *chain;
+	struct vmdk_push *push;
+	int (*run)(struct vmdk_task *task);
 	int ret;
 };
 
-static void vmdk_finish_workfn(struct work_struct *work)
+static void vmdk_task_workfn(struct work_struct *work)
 {
-	struct vmdk_finish_work *finish = container_of(work,
-						       struct vmdk_finish_work,
-						       work);
+	struct vmdk_task *task = container_of(work, struct vmdk_task, work);
+	unsigned int noio = vmdk_enter_io();
 
-	finish->ret = vmdk_chain_finish(finish->chain);
+	task->ret = task->run(task);
+	vmdk_leave_io(noio);
 }
 
 /* In a worker, because a caller may be killed, or have a limit of file size. */
-static int vmdk_finish(struct vmdk_disk *disk)
+static int vmdk_run_task(struct vmdk_disk *disk, struct vmdk_task *task)
 {
-	struct vmdk_finish_work finish = { .chain = disk->chain };
+	task->chain = disk->chain;
+	INIT_WORK_ONSTACK(&task->work, vmdk_task_workfn);
+	queue_work(disk->wq, &task->work);
+	flush_work(&task->work);
+	destroy_work_on_stack(&task->work);
+	return task->ret;
+}
 
-	INIT_WORK_ONSTACK(&finish.work, vmdk_finish_workfn);
-	queue_work(disk->wq, &finish.work);
-	flush_work(&finish.work);
-	destroy_work_on_stack(&finish.work);
-	return finish.ret;
+static int vmdk_task_finish(struct vmdk_task *task)
+{
+	return vmdk_chain_finish(task->chain);
+}
+
+static int vmdk_task_flush(struct vmdk_task *task)
+{
+	return vmdk_chain_flush(task->chain);
+}
+
+static int vmdk_task_push(struct vmdk_task *task)
+{
+	return vmdk_chain_push(task->chain, task->push);
 }
 
 /* The disk is VMDK_DELETING, so this is its only way here. */
 static int vmdk_disk_remove(struct vmdk_disk *disk)
 {
+	struct vmdk_task finish = { .run = vmdk_task_finish };
 	int index = disk->index;
 	int ret;
 
@@ -442,7 +467,7 @@ static int vmdk_disk_remove(struct vmdk_disk *disk)
 	del_gendisk(disk->disk);
 	cancel_work_sync(&disk->meta_work);
 	blk_mq_free_tag_set(&disk->tag_set);
-	ret = vmdk_finish(disk);
+	ret = vmdk_run_task(disk, &finish);
 	if (ret)
 		pr_err("%s: detached, but the last commit failed (%d): what was written since the last flush may be lost\n",
 		       disk->chain->name, ret);
@@ -469,6 +494,8 @@ static int vmdk_start_detach(struct vmdk_disk *disk, bool lazy)
 	mutex_lock(&disk->disk->open_mutex);
 	if (disk->life == VMDK_NEW || disk->life == VMDK_DELETING) {
 		ret = -ENXIO;
+	} else if (disk->life == VMDK_CHANGING) {
+		ret = -EAGAIN;
 	} else if (!disk_openers(disk->disk)) {
 		WRITE_ONCE(disk->life, VMDK_DELETING);
 	} else {
@@ -480,25 +507,33 @@ static int vmdk_start_detach(struct vmdk_disk *disk, bool lazy)
 	return ret;
 }
 
+/* A last close may hold open_mutex for long: not under disks_lock. */
+static struct vmdk_disk *vmdk_disk_get(u32 index)
+{
+	struct vmdk_disk *disk;
+
+	mutex_lock(&disks_lock);
+	disk = idr_find(&disks, index);
+	if (disk)
+		get_device(disk_to_dev(disk->disk));
+	mutex_unlock(&disks_lock);
+	return disk;
+}
+
 /**
  * vmdk_disk_detach - remove /dev/vmdkN
  * @index: the N
  * @lazy: when it is open, after its last close
  *
  * Context: process context, in the ioctl.
- * Return: 0; -ENXIO; -EBUSY; or the error of the last commit.
+ * Return: 0; -ENXIO; -EBUSY; -EAGAIN: it is being changed; or the error of the
+ * last commit.
  */
 int vmdk_disk_detach(u32 index, bool lazy)
 {
-	struct vmdk_disk *disk;
+	struct vmdk_disk *disk = vmdk_disk_get(index);
 	int ret;
 
-	/* A last close may hold open_mutex for long: not under disks_lock. */
-	mutex_lock(&disks_lock);
-	disk = idr_find(&disks, index);
-	if (disk)
-		get_device(disk_to_dev(disk->disk));
-	mutex_unlock(&disks_lock);
 	if (!disk)
 		return -ENXIO;
 	ret = vmdk_start_detach(disk, lazy);
@@ -640,7 +675,6 @@ static struct vmdk_disk *vmdk_disk_alloc(const struct vmdk_attach *attach)
 	}
 	strscpy(disk->create_type, attach->create_type,
 		sizeof(disk->create_type));
-	disk->nr_links = attach->nr_links;
 	disk->autoclear = attach->flags & VMDK_ATTACH_AUTOCLEAR;
 	spin_lock_init(&disk->meta_lock);
 	INIT_LIST_HEAD(&disk->meta);
@@ -663,18 +697,13 @@ static int vmdk_get_index(int wanted)
 }
 
 /*
- * The disk can be found, and can go.  It may have been opened, held and closed
- * already: then this is its last close.  Nobody may touch @disk after this.
+ * The disk can go.  It may have been opened, held and closed already: then this
+ * is its last close.  Nobody may touch @disk after this who has no reference.
  */
-static void vmdk_show_disk(struct vmdk_disk *disk)
+static void vmdk_disk_live(struct vmdk_disk *disk)
 {
 	struct gendisk *gendisk = disk->disk;
 	bool gone;
-
-	mutex_lock(&disks_lock);
-	idr_replace(&disks, disk, disk->index);
-	get_device(disk_to_dev(gendisk));
-	mutex_unlock(&disks_lock);
 
 	mutex_lock(&gendisk->open_mutex);
 	gone = disk->autoclear && disk->armed && !disk_openers(gendisk);
@@ -682,6 +711,17 @@ static void vmdk_show_disk(struct vmdk_disk *disk)
 	if (gone)
 		queue_work(vmdk_wq, &disk->detach_work);
 	mutex_unlock(&gendisk->open_mutex);
+}
+
+static void vmdk_show_disk(struct vmdk_disk *disk)
+{
+	struct gendisk *gendisk = disk->disk;
+
+	mutex_lock(&disks_lock);
+	idr_replace(&disks, disk, disk->index);
+	get_device(disk_to_dev(gendisk));
+	mutex_unlock(&disks_lock);
+	vmdk_disk_live(disk);
 	put_device(disk_to_dev(gendisk));
 }
 
@@ -723,6 +763,103 @@ err_index:
 err_free:
 	fput(disk->backing);
 	kfree(disk);
+	return ret;
+}
+
+/* -------------------------------------------------------------- snapshot */
+
+static int vmdk_start_change(struct vmdk_disk *disk)
+{
+	int ret = 0;
+
+	mutex_lock(&disk->disk->open_mutex);
+	if (disk->life == VMDK_LIVE)
+		WRITE_ONCE(disk->life, VMDK_CHANGING);
+	else
+		ret = disk->life == VMDK_CHANGING ? -EAGAIN : -ENXIO;
+	mutex_unlock(&disk->disk->open_mutex);
+	return ret;
+}
+
+/* Swap the links while no request is on its way; what waits is not lost. */
+static int vmdk_push_frozen(struct vmdk_disk *disk, struct vmdk_push *push)
+{
+	struct vmdk_task flush = { .run = vmdk_task_flush };
+	struct vmdk_task task = { .run = vmdk_task_push, .push = push };
+	unsigned int flags;
+	int ret;
+
+	/* So that there is little left to do while the disk stands still. */
+	ret = vmdk_run_task(disk, &flush);
+	if (ret)
+		return ret;
+	flags = compat_freeze_queue(disk->disk->queue);
+	ret = vmdk_run_task(disk, &task);
+	compat_unfreeze_queue(disk->disk->queue, flags);
+	return ret;
+}
+
+static void vmdk_set_backing(struct vmdk_disk *disk, struct file *file,
+			     const char *create_type)
+{
+	spin_lock_irq(&disk->meta_lock);
+	swap(disk->backing, file);
+	strscpy(disk->create_type, create_type, sizeof(disk->create_type));
+	spin_unlock_irq(&disk->meta_lock);
+	fput(file);
+}
+
+static int vmdk_do_snapshot(struct vmdk_disk *disk, struct vmdk_config *config,
+			    struct vmdk_fault *fault)
+{
+	struct vmdk_attach *attach = &config->attach;
+	struct file *backing = fget(attach->backing_fd);
+	struct vmdk_push *push;
+	int ret = -ENOMEM;
+
+	if (!backing)
+		return -EBADF;
+	push = kzalloc(sizeof(*push), GFP_KERNEL);
+	if (!push)
+		goto out_file;
+	ret = vmdk_chain_prepare(disk->chain, config, push, fault,
+				 &attach->fault_extent);
+	if (!ret)
+		ret = vmdk_push_frozen(disk, push);
+	if (ret)
+		vmdk_chain_cancel(push);
+	else
+		vmdk_set_backing(disk, get_file(backing), attach->create_type);
+	kfree(push);
+out_file:
+	fput(backing);
+	return ret;
+}
+
+/**
+ * vmdk_disk_snapshot - put a link on top of /dev/vmdkN
+ * @index: the N
+ * @config: a checked call, of one link; receives the extent at fault
+ * @fault: receives the reason of a refusal
+ *
+ * Context: process context, in the ioctl.
+ * Return: 0; -ENXIO; -EAGAIN: it is being changed already; or an error, after
+ * which the disk is as it was.
+ */
+int vmdk_disk_snapshot(u32 index, struct vmdk_config *config,
+		       struct vmdk_fault *fault)
+{
+	struct vmdk_disk *disk = vmdk_disk_get(index);
+	int ret;
+
+	if (!disk)
+		return -ENXIO;
+	ret = vmdk_start_change(disk);
+	if (!ret) {
+		ret = vmdk_do_snapshot(disk, config, fault);
+		vmdk_disk_live(disk);
+	}
+	put_device(disk_to_dev(disk->disk));
 	return ret;
 }
 

@@ -71,6 +71,20 @@ int vmdk_chain_flush(struct vmdk_chain *chain)
 }
 
 /**
+ * vmdk_chain_offset - where the disk's first extent begins in its file, in bytes
+ * @chain: the chain
+ */
+u64 vmdk_chain_offset(struct vmdk_chain *chain)
+{
+	u64 offset;
+
+	down_read(&chain->links_sem);
+	offset = chain->links[0].extents[0].offset;
+	up_read(&chain->links_sem);
+	return offset;
+}
+
+/**
  * vmdk_chain_stat - a counter, summed over the CPUs
  * @chain: the chain
  * @stat: which
@@ -117,7 +131,7 @@ static int vmdk_chain_open_links(struct vmdk_chain *chain,
 	u32 first = 0;
 	int ret = 0;
 
-	chain->links = kcalloc(config->attach.nr_links, sizeof(*chain->links),
+	chain->links = kcalloc(VMDK_MAX_LINKS, sizeof(*chain->links),
 			       GFP_KERNEL);
 	if (!chain->links)
 		return -ENOMEM;
@@ -127,6 +141,7 @@ static int vmdk_chain_open_links(struct vmdk_chain *chain,
 
 		info = &config->links[chain->nr_links++];
 		link->sectors = info->sectors;
+		link->writable = chain->writable && !first;
 		ret = vmdk_link_open(chain, link, &config->extents[first],
 				     info->nr_extents, &windows, verified,
 				     fault);
@@ -140,9 +155,8 @@ static int vmdk_chain_open_links(struct vmdk_chain *chain,
 /* The place in the file has to hold what userspace says that it holds. */
 static int vmdk_patch_open(struct vmdk_chain *chain,
 			   const struct vmdk_patch *patch,
-			   struct vmdk_fault *fault)
+			   struct vmdk_chain_patch *p, struct vmdk_fault *fault)
 {
-	struct vmdk_chain_patch *p = &chain->patches[chain->nr_patches];
 	u8 now[VMDK_PATCH_SIZE];
 	struct vmdk_file *vf;
 	int ret;
@@ -153,7 +167,6 @@ static int vmdk_patch_open(struct vmdk_chain *chain,
 		return PTR_ERR(vf);
 	p->file = vf;
 	p->patch = *patch;
-	chain->nr_patches++;
 	ret = vmdk_file_read(vf, now, patch->length, patch->offset);
 	if (ret)
 		return ret;
@@ -163,18 +176,26 @@ static int vmdk_patch_open(struct vmdk_chain *chain,
 	return 0;
 }
 
-static int vmdk_chain_open_patches(struct vmdk_chain *chain,
-				   const struct vmdk_config *config,
-				   struct vmdk_fault *fault)
+static int vmdk_open_patches(struct vmdk_chain *chain,
+			     const struct vmdk_config *config,
+			     struct vmdk_chain_patch *patches, u32 *nr,
+			     struct vmdk_fault *fault)
 {
 	int ret = 0;
-	u32 i;
 
-	if (!chain->writable)
-		return 0;
-	for (i = 0; i < config->attach.nr_patches && !ret; i++)
-		ret = vmdk_patch_open(chain, &config->patches[i], fault);
+	while (*nr < config->attach.nr_patches && !ret) {
+		u32 i = (*nr)++;
+
+		ret = vmdk_patch_open(chain, &config->patches[i], &patches[i],
+				      fault);
+	}
 	return ret;
+}
+
+static void vmdk_close_patches(struct vmdk_chain_patch *patches, u32 nr)
+{
+	while (nr--)
+		vmdk_file_put(patches[nr].file);
 }
 
 static int vmdk_chain_alloc(struct vmdk_chain *chain)
@@ -191,18 +212,31 @@ static int vmdk_chain_alloc(struct vmdk_chain *chain)
 	return ret ?: vmdk_pins_init(&chain->pins);
 }
 
-/* What only a disk with parents needs. */
+/* What only a disk with grain tables needs; it may have got it before. */
+static int vmdk_chain_init_sparse(struct vmdk_chain *chain)
+{
+	int ret = 0;
+
+	if (!chain->grain_bytes)
+		return 0;
+	if (chain->writable && !chain->batch)
+		ret = vmdk_batch_init(chain);
+	if (!ret && !chain->shrinker)
+		ret = vmdk_shrinker_init(chain);
+	return ret;
+}
+
+/* What only a disk with parents needs, or one that is about to have one. */
 static int vmdk_chain_init_below(struct vmdk_chain *chain)
 {
-	int ret;
+	int ret = 0;
 
-	if (!vmdk_has_parent(chain))
-		return 0;
-	ret = vmdk_below_init(chain);
-	if (!ret && chain->writable)
+	if (!chain->below.shrinker)
+		ret = vmdk_below_init(chain);
+	if (!ret && chain->writable && !mempool_initialized(&chain->fills))
 		ret = mempool_init_kmalloc_pool(&chain->fills, 1,
 						sizeof(struct vmdk_fill));
-	if (!ret && chain->writable)
+	if (!ret && chain->writable && !mempool_initialized(&chain->fill_pages))
 		ret = mempool_init_page_pool(&chain->fill_pages, 1,
 					     VMDK_FILL_ORDER);
 	return ret;
@@ -221,6 +255,7 @@ static void vmdk_chain_init(struct vmdk_chain *chain,
 	chain->new_cid = config->attach.new_cid;
 	chain->parent_cid = config->attach.parent_cid;
 	chain->wq = wq;
+	init_rwsem(&chain->links_sem);
 	mutex_init(&chain->begin_mutex);
 	mutex_init(&chain->commit_mutex);
 	mutex_init(&chain->reclaim_mutex);
@@ -255,8 +290,7 @@ void vmdk_chain_free(struct vmdk_chain *chain)
 	vmdk_below_exit(chain);
 	for (i = 0; i < chain->nr_links; i++)
 		vmdk_link_close(&chain->links[i]);
-	for (i = 0; i < chain->nr_patches; i++)
-		vmdk_file_put(chain->patches[i].file);
+	vmdk_close_patches(chain->patches, chain->nr_patches);
 	vmdk_batch_free(chain);
 	vmdk_pins_exit(&chain->pins);
 	vmdk_gt_pool_exit(chain);
@@ -294,14 +328,13 @@ struct vmdk_chain *vmdk_chain_open(const struct vmdk_config *config,
 	if (!ret)
 		ret = vmdk_chain_open_links(chain, config, fault,
 					    fault_extent);
+	if (!ret && chain->writable)
+		ret = vmdk_open_patches(chain, config, chain->patches,
+					&chain->nr_patches, fault);
 	if (!ret)
-		ret = vmdk_chain_open_patches(chain, config, fault);
-	if (!ret && chain->writable && chain->grain_bytes)
-		ret = vmdk_batch_init(chain);
-	if (!ret)
+		ret = vmdk_chain_init_sparse(chain);
+	if (!ret && vmdk_has_parent(chain))
 		ret = vmdk_chain_init_below(chain);
-	if (!ret && chain->grain_bytes)
-		ret = vmdk_shrinker_init(chain);
 	if (!ret && chain->grain_bytes)
 		ret = vmdk_cache_init(chain, config->attach.cache_size ?:
 					     VMDK_CACHE_DEFAULT);
@@ -346,4 +379,124 @@ int vmdk_chain_finish(struct vmdk_chain *chain)
 		return ret;
 	vmdk_reclaim(chain);
 	return vmdk_chain_detach(chain);
+}
+
+/* ------------------------------------------------------------ another link */
+
+/**
+ * vmdk_chain_prepare - open a link that is to become the top
+ * @chain: a writable chain
+ * @config: a checked call, of one link
+ * @push: receives it
+ * @fault: receives the reason of a refusal
+ * @fault_extent: receives the extent that is at fault
+ *
+ * Ends with vmdk_chain_push() or vmdk_chain_cancel(), also after an error.
+ *
+ * Context: process context, in the ioctl; the disk is in use.
+ * Return: 0 or an error.
+ */
+int vmdk_chain_prepare(struct vmdk_chain *chain,
+		       const struct vmdk_config *config,
+		       struct vmdk_push *push, struct vmdk_fault *fault,
+		       u32 *fault_extent)
+{
+	const struct vmdk_window_info *windows = config->windows;
+	const struct vmdk_attach *attach = &config->attach;
+	int ret;
+
+	if (!chain->writable)
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "the disk is read-only");
+	if (chain->nr_links == VMDK_MAX_LINKS)
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "the disk has %u links, and no more are supported",
+				      VMDK_MAX_LINKS);
+	if (config->links->sectors != chain->sectors)
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "the link has %llu sectors, the disk %llu",
+				      config->links->sectors, chain->sectors);
+	push->cid = attach->cid;
+	push->new_cid = attach->new_cid;
+	push->parent_cid = attach->parent_cid;
+	push->link.sectors = chain->sectors;
+	push->link.writable = true;
+	ret = vmdk_link_open(chain, &push->link, config->extents,
+			     attach->nr_extents, &windows, false, fault);
+	if (ret && push->link.nr_extents)
+		*fault_extent = push->link.nr_extents - 1;
+	if (!ret)
+		ret = vmdk_open_patches(chain, config, push->patches,
+					&push->nr_patches, fault);
+	if (!ret)
+		ret = vmdk_chain_init_sparse(chain);
+	return ret ?: vmdk_chain_init_below(chain);
+}
+
+/**
+ * vmdk_chain_cancel - let go of a link that does not become the top
+ * @push: from vmdk_chain_prepare()
+ */
+void vmdk_chain_cancel(struct vmdk_push *push)
+{
+	vmdk_link_close(&push->link);
+	vmdk_close_patches(push->patches, push->nr_patches);
+}
+
+/* From now on, a parent. */
+static void vmdk_link_demote(struct vmdk_link *link)
+{
+	struct vmdk_extent *ext;
+
+	link->writable = false;
+	vmdk_for_each_extent(ext, link) {
+		if (ext->access != VMDK_ACCESS_RW)
+			continue;
+		ext->access = VMDK_ACCESS_RDONLY;
+		vmdk_file_demote(ext->file);
+		if (!ext->sparse)
+			continue;
+		ext->sparse->writable = false;
+		vmdk_alloc_drop_all(ext->sparse);
+	}
+}
+
+/**
+ * vmdk_chain_push - make a link the top; what was the top is left clean
+ * @chain: without I/O: its queue is frozen
+ * @push: from vmdk_chain_prepare()
+ *
+ * Context: process context, NOIO.
+ * Return: 0; -ESTALE when the top's content id is not what the link expects; or
+ * the error of a write or a sync.  Then all is as it was.
+ */
+int vmdk_chain_push(struct vmdk_chain *chain, struct vmdk_push *push)
+{
+	int ret;
+
+	if (chain->cid != push->parent_cid)
+		return -ESTALE;
+	if (READ_ONCE(chain->damaged))
+		return -EIO;
+	ret = vmdk_chain_finish(chain);
+	if (ret) {
+		vmdk_commit_later(chain, false);
+		return ret;
+	}
+	vmdk_link_demote(&chain->links[0]);
+	vmdk_close_patches(chain->patches, chain->nr_patches);
+	down_write(&chain->links_sem);
+	memmove(chain->links + 1, chain->links,
+		chain->nr_links * sizeof(*chain->links));
+	chain->links[0] = push->link;
+	WRITE_ONCE(chain->nr_links, chain->nr_links + 1);
+	up_write(&chain->links_sem);
+	memcpy(chain->patches, push->patches, sizeof(chain->patches));
+	chain->nr_patches = push->nr_patches;
+	chain->begun = false;
+	chain->new_cid = push->new_cid;
+	WRITE_ONCE(chain->parent_cid, push->parent_cid);
+	WRITE_ONCE(chain->cid, push->cid);
+	vmdk_below_reset(chain);
+	return 0;
 }

@@ -15,7 +15,8 @@
 #define VMDK_FEATURES	(VMDK_FEATURE_SPARSE | VMDK_FEATURE_FLAT | \
 			 VMDK_FEATURE_STREAM | VMDK_FEATURE_COWD | \
 			 VMDK_FEATURE_SESPARSE | VMDK_FEATURE_DEVICE | \
-			 VMDK_FEATURE_CHAIN | VMDK_FEATURE_WINDOWS)
+			 VMDK_FEATURE_CHAIN | VMDK_FEATURE_WINDOWS | \
+			 VMDK_FEATURE_SNAPSHOT)
 
 /* ---------------------------------------------------------------- checks */
 
@@ -218,7 +219,7 @@ static void *vmdk_copy_array(u64 address, size_t nr, size_t size)
 	return array;
 }
 
-static void vmdk_free_config(struct vmdk_config *config)
+static void vmdk_free_arrays(struct vmdk_config *config)
 {
 	if (!IS_ERR(config->windows))
 		kvfree(config->windows);
@@ -226,8 +227,28 @@ static void vmdk_free_config(struct vmdk_config *config)
 		kvfree(config->patches);
 	if (!IS_ERR(config->extents))
 		kvfree(config->extents);
+}
+
+static void vmdk_free_config(struct vmdk_config *config)
+{
+	vmdk_free_arrays(config);
 	if (!IS_ERR(config->links))
 		kvfree(config->links);
+}
+
+static int vmdk_copy_arrays(struct vmdk_config *config)
+{
+	const struct vmdk_attach *attach = &config->attach;
+
+	config->extents = vmdk_copy_array(attach->extents, attach->nr_extents,
+					  sizeof(*config->extents));
+	config->patches = vmdk_copy_array(attach->patches, attach->nr_patches,
+					  sizeof(*config->patches));
+	config->windows = vmdk_copy_array(attach->windows, attach->nr_windows,
+					  sizeof(*config->windows));
+	return PTR_ERR_OR_ZERO(config->extents) ?:
+	       PTR_ERR_OR_ZERO(config->patches) ?:
+	       PTR_ERR_OR_ZERO(config->windows);
 }
 
 static int vmdk_copy_config(struct vmdk_config *config)
@@ -236,16 +257,7 @@ static int vmdk_copy_config(struct vmdk_config *config)
 
 	config->links = vmdk_copy_array(attach->links, attach->nr_links,
 					sizeof(*config->links));
-	config->extents = vmdk_copy_array(attach->extents, attach->nr_extents,
-					  sizeof(*config->extents));
-	config->patches = vmdk_copy_array(attach->patches, attach->nr_patches,
-					  sizeof(*config->patches));
-	config->windows = vmdk_copy_array(attach->windows, attach->nr_windows,
-					  sizeof(*config->windows));
-	return PTR_ERR_OR_ZERO(config->links) ?:
-	       PTR_ERR_OR_ZERO(config->extents) ?:
-	       PTR_ERR_OR_ZERO(config->patches) ?:
-	       PTR_ERR_OR_ZERO(config->windows);
+	return PTR_ERR_OR_ZERO(config->links) ?: vmdk_copy_arrays(config);
 }
 
 /* The reason of a refusal, for whoever called. */
@@ -306,6 +318,80 @@ static int vmdk_ioctl_attach(struct vmdk_attach __user *arg)
 	return ret;
 }
 
+/* The new link as an ATTACH call of one link, so that it is checked as one. */
+static void vmdk_snapshot_config(const struct vmdk_snapshot *snap,
+				 struct vmdk_link_info *link,
+				 struct vmdk_config *config)
+{
+	struct vmdk_attach *attach = &config->attach;
+
+	attach->nr_links = 1;
+	attach->nr_extents = snap->nr_extents;
+	attach->nr_patches = snap->nr_patches;
+	attach->cid = snap->cid;
+	attach->new_cid = snap->new_cid;
+	attach->parent_cid = snap->parent_cid;
+	attach->backing_fd = snap->backing_fd;
+	attach->extents = snap->extents;
+	attach->patches = snap->patches;
+	attach->message = snap->message;
+	attach->message_size = snap->message_size;
+	attach->fault_extent = ~0U;
+	memcpy(attach->create_type, snap->create_type,
+	       sizeof(attach->create_type));
+	link->nr_extents = snap->nr_extents;
+	config->links = link;
+}
+
+/* The sum of the extents is the capacity; that it is the disk's is checked there. */
+static u64 vmdk_sum_extents(const struct vmdk_config *config)
+{
+	u64 sum = 0;
+	u32 i;
+
+	for (i = 0; i < config->attach.nr_extents; i++)
+		sum += config->extents[i].sectors;
+	return sum;
+}
+
+static int vmdk_do_snapshot(const struct vmdk_snapshot *snap,
+			    struct vmdk_config *config,
+			    struct vmdk_fault *fault)
+{
+	int ret;
+
+	if (snap->flags || memchr_inv(snap->reserved, 0,
+				      sizeof(snap->reserved)))
+		return vmdk_refuse(fault, "flags or reserved members are not zero");
+	ret = vmdk_check_head(&config->attach, fault);
+	if (!ret)
+		ret = vmdk_copy_arrays(config);
+	if (ret)
+		return ret;
+	config->links->sectors = vmdk_sum_extents(config);
+	ret = vmdk_check_config(config, fault);
+	return ret ?: vmdk_disk_snapshot(snap->index, config, fault);
+}
+
+static int vmdk_ioctl_snapshot(struct vmdk_snapshot __user *arg)
+{
+	struct vmdk_config config = {};
+	struct vmdk_link_info link = {};
+	struct vmdk_fault fault = {};
+	struct vmdk_snapshot snap;
+	int ret;
+
+	if (copy_from_user(&snap, arg, sizeof(snap)))
+		return -EFAULT;
+	vmdk_snapshot_config(&snap, &link, &config);
+	ret = vmdk_do_snapshot(&snap, &config, &fault);
+	vmdk_free_arrays(&config);
+	if (vmdk_copy_message(&config.attach, &fault) ||
+	    put_user(config.attach.fault_extent, &arg->fault_extent))
+		return ret ?: -EFAULT;
+	return ret;
+}
+
 static int vmdk_ioctl_detach(struct vmdk_detach __user *arg)
 {
 	struct vmdk_detach detach;
@@ -329,10 +415,12 @@ static long vmdk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	if (cmd == VMDK_GET_FEATURES)
 		return vmdk_ioctl_features(argp);
-	if (cmd != VMDK_ATTACH && cmd != VMDK_DETACH)
+	if (cmd != VMDK_ATTACH && cmd != VMDK_DETACH && cmd != VMDK_SNAPSHOT)
 		return -ENOTTY;
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
+	if (cmd == VMDK_SNAPSHOT)
+		return vmdk_ioctl_snapshot(argp);
 	return cmd == VMDK_ATTACH ? vmdk_ioctl_attach(argp) :
 				    vmdk_ioctl_detach(argp);
 }

@@ -675,7 +675,7 @@ static void vmdk_extent_set_discard(struct vmdk_chain *chain,
 /**
  * vmdk_extent_open - open an extent of a link
  * @chain: that it belongs to
- * @link: that it belongs to; a parent is never written to
+ * @link: that it belongs to
  * @ext: receives it
  * @info: what userspace says of it
  * @windows: its @info->nr_windows windows
@@ -691,14 +691,13 @@ int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
 		     const struct vmdk_window_info *windows, bool verified,
 		     struct vmdk_fault *fault)
 {
-	bool writable = chain->writable && link == chain->links;
 	int ret;
 	u32 i;
 
 	ext->start = info->start;
 	ext->sectors = info->sectors;
 	ext->access = info->access;
-	if (!writable && ext->access == VMDK_ACCESS_RW)
+	if (!link->writable && ext->access == VMDK_ACCESS_RW)
 		ext->access = VMDK_ACCESS_RDONLY;
 	if (info->kind == VMDK_KIND_ZERO || ext->access == VMDK_ACCESS_NONE) {
 		ext->ops = &vmdk_zero_ops;

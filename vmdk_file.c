@@ -298,6 +298,21 @@ void vmdk_file_put(struct vmdk_file *vf)
 }
 
 /**
+ * vmdk_file_demote - never write to a file again
+ * @vf: a file without I/O; NULL for none
+ *
+ * What locks userspace has taken on it stay.
+ */
+void vmdk_file_demote(struct vmdk_file *vf)
+{
+	if (!vf)
+		return;
+	mutex_lock(&claimed_lock);
+	vf->writable = false;
+	mutex_unlock(&claimed_lock);
+}
+
+/**
  * vmdk_file_same - are these the same file, or device?
  * @a: one
  * @b: the other

@@ -483,10 +483,13 @@ static unsigned long vmdk_shrink_count(struct shrinker *shrinker,
 	unsigned long nr = 0;
 	u32 i;
 
+	if (!down_read_trylock(&chain->links_sem))
+		return 0;
 	for (i = 0; i < chain->nr_links; i++)
 		vmdk_for_each_extent(ext, &chain->links[i])
 			if (ext->sparse)
 				nr += READ_ONCE(ext->sparse->nr_tables);
+	up_read(&chain->links_sem);
 	return nr ?: SHRINK_EMPTY;
 }
 
@@ -520,12 +523,15 @@ static unsigned long vmdk_shrink_scan(struct shrinker *shrinker,
 	unsigned long freed = 0;
 	u32 i;
 
+	if (!down_read_trylock(&chain->links_sem))
+		return SHRINK_STOP;
 	for (i = 0; i < chain->nr_links; i++)
 		vmdk_for_each_extent(ext, &chain->links[i])
 			if (ext->sparse && freed < sc->nr_to_scan)
 				freed += vmdk_shrink_sparse(ext->sparse,
 							    sc->nr_to_scan -
 							    freed);
+	up_read(&chain->links_sem);
 	return freed;
 }
 

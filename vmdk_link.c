@@ -402,6 +402,23 @@ int vmdk_below_init(struct vmdk_chain *chain)
 }
 
 /**
+ * vmdk_below_reset - the links are others now
+ * @chain: without I/O
+ */
+void vmdk_below_reset(struct vmdk_chain *chain)
+{
+	struct vmdk_below *below = &chain->below;
+	struct vmdk_below_page *page;
+
+	spin_lock(&below->lock);
+	list_for_each_entry(page, &below->lru, lru)
+		WRITE_ONCE(page->used, false);
+	vmdk_below_shrink(below, below->nr_pages);
+	below->unit_shift = vmdk_unit_shift(chain);
+	spin_unlock(&below->lock);
+}
+
+/**
  * vmdk_below_exit - forget it all
  * @chain: without I/O; vmdk_below_init() may not have been called
  */

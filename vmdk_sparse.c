@@ -282,7 +282,11 @@ static int vmdk_sparse_detach(struct vmdk_extent *ext)
 	if (!sparse->marked || READ_ONCE(sparse->chain->damaged))
 		return 0;
 	ret = vmdk_alloc_trim(sparse);
-	return ret ?: vmdk_sparse_write_flag(sparse, 0);
+	if (!ret)
+		ret = vmdk_sparse_write_flag(sparse, 0);
+	if (!ret)
+		WRITE_ONCE(sparse->marked, false);
+	return ret;
 }
 
 /* --------------------------------------------------------- open and free */

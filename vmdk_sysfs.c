@@ -3,6 +3,7 @@
  * /sys/block/vmdkN/vmdk/ and /sys/block/vmdkN/stats/: one value each, there
  * from the first uevent on.  Documentation/ABI/testing/sysfs-block-vmdk.
  */
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/slab.h>
 
@@ -16,14 +17,20 @@ static struct vmdk_disk *vmdk_dev_to_disk(struct device *dev)
 static ssize_t backing_file_show(struct device *dev,
 				 struct device_attribute *attr, char *buf)
 {
+	struct vmdk_disk *disk = vmdk_dev_to_disk(dev);
 	char *page = (char *)__get_free_page(GFP_KERNEL);
+	struct file *file;
 	ssize_t ret;
 	char *path;
 
 	if (!page)
 		return -ENOMEM;
-	path = file_path(vmdk_dev_to_disk(dev)->backing, page, PAGE_SIZE - 1);
+	spin_lock_irq(&disk->meta_lock);
+	file = get_file(disk->backing);
+	spin_unlock_irq(&disk->meta_lock);
+	path = file_path(file, page, PAGE_SIZE - 1);
 	ret = IS_ERR(path) ? PTR_ERR(path) : sysfs_emit(buf, "%s\n", path);
+	fput(file);
 	free_page((unsigned long)page);
 	return ret;
 }
@@ -63,9 +70,9 @@ static ssize_t _name##_show(struct device *dev,				\
 static DEVICE_ATTR_RO(_name)
 
 VMDK_ATTR(cid, "%08x", READ_ONCE(disk->chain->cid));
-VMDK_ATTR(offset, "%llu", disk->chain->links[0].extents[0].offset);
-VMDK_ATTR(links, "%u", disk->nr_links);
-VMDK_ATTR(parent_cid, "%08x", disk->chain->parent_cid);
+VMDK_ATTR(offset, "%llu", vmdk_chain_offset(disk->chain));
+VMDK_ATTR(links, "%u", READ_ONCE(disk->chain->nr_links));
+VMDK_ATTR(parent_cid, "%08x", READ_ONCE(disk->chain->parent_cid));
 VMDK_ATTR(grain_size, "%u", disk->chain->grain_bytes);
 VMDK_ATTR(read_only, "%d", !disk->chain->writable);
 VMDK_ATTR(autoclear, "%d", disk->autoclear);

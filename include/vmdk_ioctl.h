@@ -34,6 +34,7 @@
 #define VMDK_FEATURE_DEVICE	(1ULL << 5)	/* windows of block devices */
 #define VMDK_FEATURE_CHAIN	(1ULL << 6)	/* more than one link */
 #define VMDK_FEATURE_WINDOWS	(1ULL << 7)	/* extents in several windows */
+#define VMDK_FEATURE_SNAPSHOT	(1ULL << 8)	/* VMDK_SNAPSHOT */
 
 /* What an extent is: vmdk_extent_info.kind. */
 enum vmdk_kind {
@@ -202,9 +203,50 @@ struct vmdk_detach {
 	__u64 reserved[4];
 };
 
+/**
+ * struct vmdk_snapshot - put a new link on top of a disk that is in use
+ * @index: the N of /dev/vmdkN
+ * @backing_fd: the file of the new link; shown in sysfs from now on
+ * @nr_extents: entries of @extents, 1 to VMDK_MAX_EXTENTS
+ * @nr_patches: entries of @patches, 0 to VMDK_MAX_PATCHES
+ * @cid: content id of the new link now
+ * @new_cid: content id after the first write to it
+ * @parent_cid: content id that it expects of what is the top now
+ * @message_size: bytes at @message
+ * @extents: address of an array of struct vmdk_extent_info: as large as the disk
+ * @patches: address of an array of struct vmdk_patch
+ * @message: as in struct vmdk_attach
+ * @fault_extent: as in struct vmdk_attach
+ * @flags: must be 0
+ * @create_type: as in struct vmdk_attach
+ * @reserved: must be 0
+ *
+ * What is the top now is flushed, left clean, and never written to again.
+ * ESTALE: the disk was written to meanwhile, and its content id is another one
+ * than @parent_cid: read it again, and make the link anew.
+ */
+struct vmdk_snapshot {
+	__u32 index;
+	__s32 backing_fd;
+	__u32 nr_extents;
+	__u32 nr_patches;
+	__u32 cid;
+	__u32 new_cid;
+	__u32 parent_cid;
+	__u32 message_size;
+	__u64 extents;
+	__u64 patches;
+	__u64 message;
+	__u32 fault_extent;
+	__u32 flags;
+	char create_type[VMDK_TYPE_SIZE];
+	__u64 reserved[8];
+};
+
 #define VMDK_IOC_MAGIC		0xBB
 #define VMDK_GET_FEATURES	_IOR(VMDK_IOC_MAGIC, 0, __u64)
 #define VMDK_ATTACH		_IOWR(VMDK_IOC_MAGIC, 1, struct vmdk_attach)
 #define VMDK_DETACH		_IOW(VMDK_IOC_MAGIC, 2, struct vmdk_detach)
+#define VMDK_SNAPSHOT		_IOWR(VMDK_IOC_MAGIC, 3, struct vmdk_snapshot)
 
 #endif /* _LINUX_VMDK_H */
