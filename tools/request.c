@@ -327,3 +327,58 @@ int attach_request(int control, const struct vmdk_chain *chain,
 	free(req.windows);
 	return ret;
 }
+
+static int call_snapshot(int control, unsigned int disk,
+			 const struct vmdk_chain *chain, struct request *req)
+{
+	const struct vmdk_attach *attach = &req->attach;
+	struct vmdk_snapshot snap = {
+		.index = disk,
+		.backing_fd = attach->backing_fd,
+		.nr_extents = attach->nr_extents,
+		.nr_patches = attach->nr_patches,
+		.cid = attach->cid,
+		.new_cid = attach->new_cid,
+		.parent_cid = attach->parent_cid,
+		.message_size = attach->message_size,
+		.extents = attach->extents,
+		.patches = attach->patches,
+		.message = attach->message,
+	};
+	int ret;
+
+	memcpy(snap.create_type, attach->create_type, sizeof(snap.create_type));
+	if (!ioctl(control, VMDK_SNAPSHOT, &snap))
+		return 0;
+	ret = -errno;
+	if (ret == -ESTALE)
+		return ret;
+	req->attach.fault_extent = snap.fault_extent;
+	req->message[sizeof(req->message) - 1] = '\0';
+	report_refusal(chain, req, -ret);
+	return ret;
+}
+
+/**
+ * attach_snapshot - put a child on top of a disk that is in use
+ * @control: the control node
+ * @disk: N of /dev/vmdkN
+ * @child: open for writing; its parent is the top of the disk
+ *
+ * Return: 0; -ESTALE: the top's content id has changed; or -errno after a line
+ * on stderr.
+ */
+int attach_snapshot(int control, unsigned int disk, struct vmdk_image *child)
+{
+	struct vmdk_chain chain = { .links = { child }, .nr = 1 };
+	struct attach_options opt = { .index = -1 };
+	struct request req = { 0 };
+	int ret;
+
+	ret = fill_request(&chain, &opt, &req);
+	if (!ret)
+		ret = call_snapshot(control, disk, &chain, &req);
+	free(req.extents);
+	free(req.windows);
+	return ret;
+}

@@ -8,16 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chain.h"
+#include "attach.h"
 #include "child.h"
 #include "vmdkctl.h"
 
 static const char help[] =
 "Usage:\n"
-" vmdkctl snapshot [options] FILE NEW\n"
+" vmdkctl snapshot [options] FILE|DEVICE NEW\n"
 "\n"
 "Make the disk NEW, a child of the disk in FILE: it has the same content, and what\n"
 "is written to it leaves FILE as it is.  FILE must not be attached for writing.\n"
+"Of a DEVICE, which may be in use, NEW becomes the top: what is written from then on\n"
+"goes there.\n"
 "\n"
 "Options:\n"
 "     --force-cid            FILE may have a parent that has another content id\n"
@@ -60,12 +62,17 @@ static int make_snapshot(const char *from, const char *new,
 			 const struct vmdk_chain_options *opt)
 {
 	unsigned int disk;
+	int ret = sysfs_device(from, &disk);
 
-	if (sysfs_device(from, &disk) == -ENOTBLK)
+	if (ret == -ENOTBLK)
 		return snapshot_file(from, new, opt);
-	vmdkctl_error("%s: snapshots of attached disks are not supported yet",
-		      from);
-	return STATUS_FAILED;
+	if (ret) {
+		vmdkctl_error("%s: %s", from, ret == -EINVAL ?
+			      "is a partition, name the disk" :
+			      "is no attached disk");
+		return STATUS_FAILED;
+	}
+	return live_snapshot(disk, new) ? STATUS_FAILED : STATUS_OK;
 }
 
 static int parse(int argc, char **argv, struct vmdk_chain_options *opt)

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A snapshot of a disk that is in use: a new child is made of what is its top
+ * now, and the module puts it there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "attach.h"
+#include "child.h"
+#include "vmdkctl.h"
+#include "vmdk_ioctl.h"
+
+/* The content id changes at the first write only: once is enough, nearly always. */
+#define TRIES	5
+
+/* The top of @disk, to read what it is; the module holds it, so it is not locked. */
+static int open_top(unsigned int disk, struct vmdk_image **top)
+{
+	struct vmdk_open_options opt = { 0 };
+	char path[SYSFS_VALUE_MAX];
+	int ret;
+
+	ret = sysfs_read(disk, "vmdk/backing_file", path);
+	if (ret) {
+		vmdkctl_error("vmdk%u: its file cannot be found: %s", disk,
+			      strerror(-ret));
+		return ret;
+	}
+	return vmdk_image_open(path, &opt, top);
+}
+
+static int open_child(const char *path, struct vmdk_image **child)
+{
+	struct vmdk_open_options opt = { .write = true, .lock = true };
+
+	return vmdk_image_open(path, &opt, child);
+}
+
+static int make_child(unsigned int disk, const char *new,
+		      struct vmdk_image **child)
+{
+	struct vmdk_image *top;
+	char *why = NULL;
+	int ret;
+
+	ret = open_top(disk, &top);
+	if (ret)
+		return ret;
+	ret = vmdk_child_create(new, top, &why);
+	if (ret)
+		vmdkctl_error("%s", why ? why : strerror(-ret));
+	free(why);
+	vmdk_image_close(top);
+	if (ret)
+		return ret;
+	ret = open_child(new, child);
+	if (ret)
+		unlink(new);
+	return ret;
+}
+
+static int try_push(int control, unsigned int disk, const char *new)
+{
+	struct vmdk_image *child;
+	int ret = make_child(disk, new, &child);
+
+	if (ret)
+		return ret;
+	ret = attach_snapshot(control, disk, child);
+	vmdk_image_close(child);
+	if (ret)
+		unlink(new);
+	return ret;
+}
+
+/**
+ * live_snapshot - put a new child on top of a disk that is in use
+ * @disk: N of /dev/vmdkN
+ * @new: name of the child, which is made
+ *
+ * Return: 0, or -errno after a line on stderr; then there is no child.
+ */
+int live_snapshot(unsigned int disk, const char *new)
+{
+	int control = open(VMDK_CONTROL_PATH, O_RDWR | O_CLOEXEC);
+	int tries, ret = -ESTALE;
+
+	if (control < 0) {
+		ret = -errno;
+		vmdkctl_error("%s: %s", VMDK_CONTROL_PATH, strerror(-ret));
+		return ret;
+	}
+	for (tries = 0; tries < TRIES && ret == -ESTALE; tries++)
+		ret = try_push(control, disk, new);
+	if (ret == -ESTALE)
+		vmdkctl_error("vmdk%u: its content id changes all the time",
+			      disk);
+	close(control);
+	return ret;
+}
