@@ -70,26 +70,29 @@ static const char *windows_fault(const struct vmdk_windows *windows,
 	return NULL;
 }
 
+static int check_extent(const struct vmdk_image_extent *extent,
+			const char *path, uint64_t features)
+{
+	const char *fault = windows_fault(extent->windows, features);
+	const char *name = lacking_kind(extent->kind, features);
+
+	if (fault)
+		vmdkctl_error("%s: %s: extract them with tar, and put them together with cat",
+			      extent->path, fault);
+	else if (name)
+		vmdkctl_error("%s: %s extents are not supported yet by the module that is loaded",
+			      path, name);
+	return fault || name ? -EOPNOTSUPP : 0;
+}
+
 static int check_image(const struct vmdk_image *image, uint64_t features)
 {
-	const char *name, *fault;
 	size_t i;
+	int ret = 0;
 
-	for (i = 0; i < image->nr_extents; i++) {
-		fault = windows_fault(image->extents[i].windows, features);
-		if (fault) {
-			vmdkctl_error("%s: %s: extract them with tar, and put them together with cat",
-				      image->extents[i].path, fault);
-			return -EOPNOTSUPP;
-		}
-		name = lacking_kind(image->extents[i].kind, features);
-		if (!name)
-			continue;
-		vmdkctl_error("%s: %s extents are not supported yet by the module that is loaded",
-			      image->path, name);
-		return -EOPNOTSUPP;
-	}
-	return 0;
+	for (i = 0; i < image->nr_extents && !ret; i++)
+		ret = check_extent(&image->extents[i], image->path, features);
+	return ret;
 }
 
 /**
