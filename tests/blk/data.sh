@@ -108,7 +108,7 @@ judge_libvmdk()
 		cat vmdkmount.log >&2
 		fail "vmdkmount: status $? of $1"
 	}
-	cmp "mnt/$(ls -v mnt | tail -n 1)" "$2" || status=$?
+	cmp "$(find mnt -type f | sort -V | tail -n 1)" "$2" || status=$?
 	umount mnt
 	[ $status = 0 ] || fail "libvmdk reads other bytes of $1"
 }
