@@ -19,6 +19,7 @@
 
 #include "chain.h"
 #include "child.h"
+#include "grain_tables.h"
 #include "path.h"
 
 #define GRAIN		128U	/* sectors */
@@ -361,24 +362,6 @@ static void fill_header(const struct layout *l, struct vmdk_sparse_header *h)
 	memcpy(h->newline, "\n \r\n", sizeof(h->newline));
 }
 
-static int write_at(int fd, const void *buf, size_t size, uint64_t pos)
-{
-	const char *p = buf;
-
-	while (size) {
-		ssize_t n = pwrite(fd, p, size, (off_t)pos);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		p += n;
-		pos += (uint64_t)n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 static int write_directory(int fd, const struct layout *l, uint64_t at)
 {
 	__le32 *gd = calloc(l->gd_sectors, VMDK_SECTOR_SIZE);
@@ -390,8 +373,9 @@ static int write_directory(int fd, const struct layout *l, uint64_t at)
 	for (i = 0; i < l->tables; i++)
 		gd[i] = cpu_to_le32(at + l->gd_sectors +
 				    (uint64_t)i * GT_SECTORS);
-	ret = write_at(fd, gd, (size_t)l->gd_sectors << VMDK_SECTOR_SHIFT,
-		       at << VMDK_SECTOR_SHIFT);
+	ret = vmdk_pwrite_all(fd, gd,
+			      (size_t)l->gd_sectors << VMDK_SECTOR_SHIFT,
+			      at << VMDK_SECTOR_SHIFT);
 	free(gd);
 	return ret;
 }
@@ -405,8 +389,8 @@ static int write_parts(int fd, const struct layout *l, const char *text,
 	if (ftruncate(fd, (off_t)(l->overhead << VMDK_SECTOR_SHIFT)))
 		ret = -errno;
 	if (!ret)
-		ret = write_at(fd, text, strlen(text),
-			       DESC_START << VMDK_SECTOR_SHIFT);
+		ret = vmdk_pwrite_all(fd, text, strlen(text),
+				      DESC_START << VMDK_SECTOR_SHIFT);
 	if (!ret)
 		ret = write_directory(fd, l, l->rgd);
 	if (!ret)
@@ -414,7 +398,7 @@ static int write_parts(int fd, const struct layout *l, const char *text,
 	if (!ret && fsync(fd))
 		ret = -errno;
 	if (!ret)
-		ret = write_at(fd, header, sizeof(*header), 0);
+		ret = vmdk_pwrite_all(fd, header, sizeof(*header), 0);
 	if (!ret && fsync(fd))
 		ret = -errno;
 	return ret;
