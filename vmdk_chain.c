@@ -383,6 +383,19 @@ int vmdk_chain_finish(struct vmdk_chain *chain)
 
 /* ------------------------------------------------------------ another link */
 
+/* The cache of inflated grains was made for the links that the disk came with. */
+static int vmdk_check_top(const struct vmdk_link *link,
+			  struct vmdk_fault *fault)
+{
+	const struct vmdk_extent *ext;
+
+	vmdk_for_each_extent(ext, link)
+		if (ext->sparse && ext->sparse->stream)
+			return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+					      "compressed grains cannot be the top of a disk in use");
+	return 0;
+}
+
 /**
  * vmdk_chain_prepare - open a link that is to become the top
  * @chain: a writable chain
@@ -425,6 +438,8 @@ int vmdk_chain_prepare(struct vmdk_chain *chain,
 			     attach->nr_extents, &windows, false, fault);
 	if (ret && push->link.nr_extents)
 		*fault_extent = push->link.nr_extents - 1;
+	if (!ret)
+		ret = vmdk_check_top(&push->link, fault);
 	if (!ret)
 		ret = vmdk_open_patches(chain, config, push->patches,
 					&push->nr_patches, fault);
