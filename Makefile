@@ -88,14 +88,14 @@ test-long:
 # Kernels with checkers take some 20 minutes to build, once.
 test-debug: VMDK_SLOWER ?= 5
 test-debug: all test-tools
-	tests/guest/deps build guest debug test
+	tests/guest/deps build guest debug demo test
 	tests/guest/prepare 6.1-debug
 	VMDK_LONG=1 VMDK_SLOWER=$(VMDK_SLOWER) tests/run -k 6.1-debug $(TESTS)
 
 test-races: VMDK_SLOWER ?= 5
 test-races: TESTS ?= 001 200 201 202 203 309 600
 test-races: all test-tools
-	tests/guest/deps build guest debug test
+	tests/guest/deps build guest debug demo test
 	tests/guest/prepare 6.1-kcsan
 	VMDK_LONG=1 VMDK_SLOWER=$(VMDK_SLOWER) tests/run -k 6.1-kcsan $(TESTS)
 
