@@ -670,3 +670,72 @@ int vmdk_grain_marker_check(const void *bytes, const struct vmdk_geometry *geo,
 	*data_bytes = size;
 	return 0;
 }
+
+#define ADLER_BASE	65521U
+#define ADLER_BLOCK	128U
+/* Whole blocks for which 32 bits hold both sums without a remainder taken. */
+#define ADLER_RUN	(43 * ADLER_BLOCK)
+#define ADLER_LANES	0x00ff00ff00ff00ffULL
+
+static u32 sum_lanes(u64 lanes)
+{
+	return (lanes & 0xffff) + (lanes >> 16 & 0xffff) +
+	       (lanes >> 32 & 0xffff) + (lanes >> 48);
+}
+
+/*
+ * 16 words of 8 bytes, as sums of bytes in lanes of 16 bits.  The second sum has
+ * each byte as often as there are bytes from it on: 8 times for each word behind
+ * its own, and 8 to 1 times within it.  @before stays below 2^16 in each lane.
+ */
+static void adler_block(const u8 *p, u32 *a, u32 *b)
+{
+	u64 even = 0, odd = 0, before = 0, both;
+	u32 i;
+
+	for (i = 0; i < ADLER_BLOCK; i += sizeof(u64)) {
+		__le64 word;
+
+		memcpy(&word, p + i, sizeof(word));
+		before += even + odd;
+		even += le64_to_cpu(word) & ADLER_LANES;
+		odd += le64_to_cpu(word) >> 8 & ADLER_LANES;
+	}
+	both = even + odd;
+	*b += ADLER_BLOCK * *a + 8 * sum_lanes(before) - sum_lanes(odd) +
+	      8 * (both & 0xffff) + 6 * (both >> 16 & 0xffff) +
+	      4 * (both >> 32 & 0xffff) + 2 * (both >> 48);
+	*a += sum_lanes(both);
+}
+
+/**
+ * vmdk_adler32 - the check sum of a compressed grain
+ * @bytes: what it inflates to
+ * @size: number of bytes
+ *
+ * Adler-32 (RFC 1950) as zlib's, in words instead of bytes.
+ *
+ * Return: the sum.
+ */
+u32 vmdk_adler32(const void *bytes, size_t size)
+{
+	const u8 *p = bytes;
+	u32 a = 1, b = 0;
+	size_t run;
+
+	while (size >= ADLER_BLOCK) {
+		run = size < ADLER_RUN ? size : ADLER_RUN;
+		for (; run >= ADLER_BLOCK; run -= ADLER_BLOCK) {
+			adler_block(p, &a, &b);
+			p += ADLER_BLOCK;
+			size -= ADLER_BLOCK;
+		}
+		a %= ADLER_BASE;
+		b %= ADLER_BASE;
+	}
+	while (size--) {
+		a += *p++;
+		b += a;
+	}
+	return b % ADLER_BASE << 16 | a % ADLER_BASE;
+}

@@ -226,6 +226,7 @@ int vmdk_grain_marker_check(const void *bytes, const struct vmdk_geometry *geo,
 			    u64 grain, u64 pos, u64 file_bytes,
 			    u32 *data_offset, u32 *data_bytes,
 			    struct vmdk_fault *fault);
+u32 vmdk_adler32(const void *bytes, size_t size);
 
 static inline bool vmdk_is_power_of_two(u64 v)
 {

@@ -46,6 +46,29 @@ static int open_image(const struct mks_image *m, struct vmdk_geometry *geo,
 	return open_stream(m->image.bytes, m->image.size, geo, fault);
 }
 
+/* The largest sums, all lengths about a block and a run of blocks, and chance. */
+static void test_check_sum(void **state)
+{
+	static uint8_t bytes[3 * 65536 + 7];
+	size_t size, i;
+
+	(void)state;
+	memset(bytes, 0xff, sizeof(bytes));
+	for (size = 0; size < 12000; size++)
+		assert_int_equal(vmdk_adler32(bytes, size),
+				 adler32(1, bytes, size));
+	assert_int_equal(vmdk_adler32(bytes, sizeof(bytes)),
+			 adler32(1, bytes, sizeof(bytes)));
+	srand(1);
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = rand();
+	for (size = 0; size < 1000; size++)
+		assert_int_equal(vmdk_adler32(bytes + size % 8, size),
+				 adler32(1, bytes + size % 8, size));
+	assert_int_equal(vmdk_adler32(bytes, sizeof(bytes)),
+			 adler32(1, bytes, sizeof(bytes)));
+}
+
 static uint32_t get32(const uint8_t *bytes, size_t size, uint64_t at)
 {
 	uint32_t v;
@@ -864,6 +887,7 @@ int main(void)
 		cmocka_unit_test(test_damaged_grains),
 		cmocka_unit_test(test_wrong_entries),
 		cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_check_sum),
 	};
 
 	return cmocka_run_group_tests_name("streams", tests, NULL, NULL);
