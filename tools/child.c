@@ -5,6 +5,9 @@
  * It is laid out as VMware's hosted products and qemu do: header, descriptor,
  * the redundant directory and all its tables, the directory and all its tables.
  * The header comes last, so that a file that was not finished is none.
+ *
+ * It declares no entries for zeroed grains, though they would save space: libvmdk
+ * 20200926 takes such an entry of a child for an absent one, and shows the parent.
  */
 #define _GNU_SOURCE	/* asprintf, O_TMPFILE */
 #include <errno.h>
@@ -27,7 +30,7 @@
 #define GT_SECTORS	4U
 #define DESC_START	1U
 #define DESC_SECTORS	20U	/* qemu never reads or writes more, or less */
-#define VERSION		2U	/* the first one that has zeroed grains */
+#define VERSION		1U
 #define HINT_BYTES_MAX	1023U	/* qemu takes no more */
 #define DDB_BYTES_MAX	64U
 #define LONG_ID_BYTES	16U
@@ -349,8 +352,7 @@ static void fill_header(const struct layout *l, struct vmdk_sparse_header *h)
 	memset(h, 0, sizeof(*h));
 	h->magic = cpu_to_le32(VMDK_MAGIC_SPARSE);
 	h->version = cpu_to_le32(VERSION);
-	h->flags = cpu_to_le32(VMDK_FLAG_NEWLINE | VMDK_FLAG_RGD |
-			       VMDK_FLAG_ZEROED);
+	h->flags = cpu_to_le32(VMDK_FLAG_NEWLINE | VMDK_FLAG_RGD);
 	h->capacity = cpu_to_le64(l->capacity);
 	h->grain_size = cpu_to_le64(GRAIN);
 	h->desc_offset = cpu_to_le64(DESC_START);

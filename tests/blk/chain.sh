@@ -18,6 +18,7 @@ new_child()
 	case $3 in
 	vmdkctl) vmdkctl snapshot "$1" "$2" ;;
 	qemu)	 qemu-img create -q -f vmdk -b "$1" -F vmdk "$2" ;;
+	zeroed)	 qemu-img create -q -f vmdk -o zeroed_grain=on -b "$1" -F vmdk "$2" ;;
 	esac
 }
 

@@ -78,8 +78,8 @@ static void test_layout(void **state)
 	assert_int_equal(stat("c.vmdk", &st), 0);
 	bytes = get("c.vmdk", st.st_size);
 	assert_memory_equal(bytes, "KDMV", 4);
-	assert_int_equal(number(bytes, MK_VERSION, 4), 2);
-	assert_int_equal(number(bytes, MK_FLAGS, 4), 7);
+	assert_int_equal(number(bytes, MK_VERSION, 4), 1);
+	assert_int_equal(number(bytes, MK_FLAGS, 4), 3);
 	assert_int_equal(number(bytes, MK_CAPACITY, 8), SECTORS);
 	assert_int_equal(number(bytes, MK_GRAIN, 8), 128);
 	assert_int_equal(number(bytes, MK_GTES, 4), 512);
