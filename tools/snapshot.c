@@ -22,15 +22,18 @@ static const char help[] =
 "goes there.\n"
 "\n"
 "Options:\n"
+"     --fsfreeze             stop the file systems that are mounted from DEVICE while the\n"
+"                            snapshot is taken: it has all that was written to them\n"
 "     --force-cid            FILE may have a parent that has another content id\n"
 "     --disk N|NAME          disk of an OVA: its number, from 1 on, or name\n"
 "     --allow-path DIR       extents and parents of FILE may lie below DIR too; may be\n"
 "                            repeated\n"
 " -h, --help                 print this text\n";
 
-enum { OPT_FORCE_CID = 0x100 };
+enum { OPT_FORCE_CID = 0x100, OPT_FSFREEZE };
 
 static const struct option options[] = {
+	{ "fsfreeze", no_argument, NULL, OPT_FSFREEZE },
 	{ "force-cid", no_argument, NULL, OPT_FORCE_CID },
 	{ "disk", required_argument, NULL, OPTION_DISK },
 	{ "allow-path", required_argument, NULL, OPTION_ALLOW_PATH },
@@ -58,12 +61,31 @@ static int snapshot_file(const char *path, const char *new,
 	return ret ? STATUS_FAILED : STATUS_OK;
 }
 
+static int snapshot_device(unsigned int disk, const char *new, bool fsfreeze)
+{
+	struct frozen frozen;
+	int ret;
+
+	if (!fsfreeze)
+		return live_snapshot(disk, new);
+	ret = freeze_disk(disk, new, &frozen);
+	if (ret)
+		return ret;
+	ret = live_snapshot(disk, new);
+	freeze_thaw(&frozen);
+	return ret;
+}
+
 static int make_snapshot(const char *from, const char *new,
-			 const struct vmdk_chain_options *opt)
+			 const struct vmdk_chain_options *opt, bool fsfreeze)
 {
 	unsigned int disk;
 	int ret = sysfs_device(from, &disk);
 
+	if (ret == -ENOTBLK && fsfreeze) {
+		vmdkctl_error("%s: --fsfreeze is for a device", from);
+		return STATUS_FAILED;
+	}
 	if (ret == -ENOTBLK)
 		return snapshot_file(from, new, opt);
 	if (ret) {
@@ -72,16 +94,21 @@ static int make_snapshot(const char *from, const char *new,
 			      "is no attached disk");
 		return STATUS_FAILED;
 	}
-	return live_snapshot(disk, new) ? STATUS_FAILED : STATUS_OK;
+	return snapshot_device(disk, new, fsfreeze) ? STATUS_FAILED :
+						      STATUS_OK;
 }
 
 static int parse(int argc, char **argv, struct vmdk_chain_options *opt)
 {
 	char **folder = opt->open.allow_paths;
+	bool fsfreeze = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
+		case OPT_FSFREEZE:
+			fsfreeze = true;
+			break;
 		case OPT_FORCE_CID:
 			opt->force_cid = true;
 			break;
@@ -102,7 +129,7 @@ static int parse(int argc, char **argv, struct vmdk_chain_options *opt)
 		vmdkctl_error("a file and the name of a new one are needed");
 		return vmdkctl_usage("snapshot");
 	}
-	return make_snapshot(argv[optind], argv[optind + 1], opt);
+	return make_snapshot(argv[optind], argv[optind + 1], opt, fsfreeze);
 }
 
 int verb_snapshot(int argc, char **argv)

@@ -286,6 +286,45 @@ static void find_other_mounts(struct users *users, const char *pid)
 		find_mounts(users, pid);
 }
 
+/* Room for one more, and the NULL at the end. */
+static char **add_target(char **targets, size_t nr, const char *target)
+{
+	targets = vmdkctl_grow(targets, nr + 2, sizeof(*targets));
+	targets[nr] = vmdkctl_format("%s", target);
+	targets[nr + 1] = NULL;
+	return targets;
+}
+
+/**
+ * mounts_of_disk - where a disk and its partitions are mounted
+ * @disk: the N of vmdkN
+ *
+ * In our own mount namespace; a file system may be there several times.
+ *
+ * Return: names of folders, and NULL; all to be given to free().  NULL: none.
+ */
+char **mounts_of_disk(unsigned int disk)
+{
+	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	struct libmnt_table *table = parse_table("/proc/self/mountinfo");
+	struct users users = { 0 };
+	char **targets = NULL;
+	struct libmnt_fs *fs;
+	size_t nr = 0;
+
+	find_members(&users, disk);
+	while (iter && table && !mnt_table_next_fs(table, iter, &fs))
+		if (find_member(&users, mnt_fs_get_devno(fs)) ||
+		    find_source(&users, mnt_fs_get_source(fs)))
+			targets = add_target(targets, nr++,
+					     mnt_fs_get_target(fs));
+	mnt_unref_table(table);
+	mnt_free_iter(iter);
+	free(users.members);
+	free(users.text);
+	return targets;
+}
+
 /**
  * users_of_disk - say who has a disk open
  * @disk: the N of vmdkN

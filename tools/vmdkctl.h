@@ -117,6 +117,16 @@ int sysfs_device(const char *arg, unsigned int *disk);
 
 /* users.c */
 char *users_of_disk(unsigned int disk, bool *passing);
+char **mounts_of_disk(unsigned int disk);
+
+/* freeze.c */
+struct frozen {
+	int *fds;	/* folders of file systems that stand still */
+	size_t nr;
+};
+
+int freeze_disk(unsigned int disk, const char *path, struct frozen *frozen);
+void freeze_thaw(struct frozen *frozen);
 
 /* content_id.c */
 int content_id_renew(const struct vmdk_image *image,
