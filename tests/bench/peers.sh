@@ -8,7 +8,7 @@
 #
 # The kinds are files in the folder $place: full (all grains there), freed (the
 # same, until a row frees them), empty (no grain), stream (compressed), each as
-# KIND.vmdk and as KIND.raw.
+# KIND.vmdk and as KIND.raw; and chain (32 links), which the driver alone reads.
 
 # Waits for "$@" to succeed: for daemons that do not say when they are ready.
 await()
