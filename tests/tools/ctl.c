@@ -7,6 +7,7 @@
  *	ctl attach [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl failing [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl detach INDEX [PATH.MEMBER=VALUE...]
+ *	ctl snapshot INDEX [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl harm DEVICE
  *	ctl copy FROM TO [BYTE WIDTH VALUE]...
  *	ctl poke FILE [BYTE WIDTH VALUE]...
@@ -23,6 +24,8 @@
  * fails, the second of the second, until one has fewer than that. It prints "ok
  * REFUSED ATTACHED", how many failed with ENOMEM and how many did without that
  * memory; or the first attempt that went otherwise.
+ *
+ * snapshot puts a new top on a disk, which is described as for attach.
  *
  * harm tries to make a device writable and to write to it, in every way that
  * there is, and prints those that seem to succeed, or "none".
@@ -429,6 +432,34 @@ static int do_detach(struct request *req, int argc, char **argv)
 		put_value(req, argv[i]);
 	if (ioctl(control, VMDK_DETACH, &req->detach))
 		return print_result("");
+	puts("ok");
+	return 0;
+}
+
+static int do_snapshot(struct request *req, int argc, char **argv)
+{
+	const struct vmdk_attach *head = &req->head;
+	struct vmdk_snapshot snap;
+
+	if (!argc)
+		usage("snapshot");
+	build_attach(req, argc - 1, argv + 1);
+	memset(&snap, 0, sizeof(snap));
+	snap.index = parse_number(argv[0]);
+	snap.backing_fd = head->backing_fd;
+	snap.nr_extents = head->nr_extents;
+	snap.nr_patches = head->nr_patches;
+	snap.cid = head->cid;
+	snap.new_cid = head->new_cid;
+	snap.parent_cid = head->parent_cid;
+	snap.message_size = head->message_size;
+	snap.extents = head->extents;
+	snap.patches = head->patches;
+	snap.message = head->message;
+	snap.flags = head->flags;
+	memcpy(snap.create_type, head->create_type, sizeof(snap.create_type));
+	if (ioctl(control, VMDK_SNAPSHOT, &snap))
+		return print_result(req->message);
 	puts("ok");
 	return 0;
 }
@@ -1063,6 +1094,8 @@ static int run(int argc, char **argv)
 		return do_failing(&request, argc - 1, argv + 1);
 	if (!strcmp(argv[0], "detach"))
 		return do_detach(&request, argc - 1, argv + 1);
+	if (!strcmp(argv[0], "snapshot"))
+		return do_snapshot(&request, argc - 1, argv + 1);
 	if (!strcmp(argv[0], "harm") && argc == 2)
 		return do_harm(argv[1]);
 	if (!strcmp(argv[0], "fuzz"))
