@@ -81,13 +81,13 @@ static int refuse_device(struct vmdk_opener *o, struct vmdk_image_extent *ext)
 
 	if (is_windows_device(desc->name))
 		return refuse_as(o, ext, -EXDEV,
-				 "is a device of Windows; a device here is only used for it when given by --allow-device NAME=PATH");
+				 "is a device of Windows; attach takes a device for it that is given by --allow-device NAME=PATH");
 	if (is_node(desc->name) || (raw && desc->name[0] == '/'))
 		return refuse_as(o, ext, -EXDEV,
-				 "is a device; it is only used when given by --allow-device");
+				 "is a device; it is only used by attach, when given by --allow-device");
 	if (raw)
 		return refuse_as(o, ext, -EOPNOTSUPP,
-				 "is the map of a raw device, which only ESXi can follow; the device is only used when given by --allow-device NAME=PATH");
+				 "is the map of a raw device, which only ESXi can follow; attach takes the device that is given by --allow-device NAME=PATH");
 	return 0;
 }
 

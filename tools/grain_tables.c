@@ -29,20 +29,9 @@
  */
 int vmdk_pread_all(int fd, void *buf, size_t size, u64 offset)
 {
-	char *p = buf;
+	const struct vmdk_part part = { .fd = fd, .bytes = UINT64_MAX };
 
-	while (size) {
-		ssize_t n = pread(fd, p, size, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		p += n;
-		offset += (u64)n;
-		size -= (size_t)n;
-	}
-	return 0;
+	return vmdk_part_read(&part, buf, size, offset);
 }
 
 /**
