@@ -4,20 +4,53 @@
 
 CTL_PROGRAM=$BUILD/tests/ctl
 
+start_ctl()
+{
+	[ -n "${CTL_PID:-}" ] || coproc CTL { exec "$CTL_PROGRAM" serve; }
+}
+
 # The answer of tests/tools/ctl to "${@:2}" must match the shell pattern $1. It
-# stays in said.
+# stays in said. An attach has the time that refused() allows.
 answers()
 {
-	local pattern=$1
+	local pattern=$1 began=${EPOCHREALTIME/./} took
 	shift
-	if [ -z "${CTL_PID:-}" ]; then
-		coproc CTL { exec "$CTL_PROGRAM" serve; }
-	fi
+	start_ctl
 	printf '%s\0' "$@" "" >&"${CTL[1]}"
 	read -r -u "${CTL[0]}" said || fail "ctl $*: no answer"
+	took=$(((${EPOCHREALTIME/./} - began) / 1000))
 	# shellcheck disable=SC2053	# it is a pattern
 	[[ $said = $pattern ]] ||
 		fail "ctl $*: answered '$said', expected '$pattern'"
+	[ "$1" != attach ] || [ $took -lt $((10000 * ${SLOWER:-1})) ] ||
+		fail "ctl $*: took $took ms"
+}
+
+# From here on the memory is counted that ctl takes, and the kernel for it.
+count_memory()
+{
+	CTL_CGROUP=/sys/fs/cgroup/$TEST_NAME
+	echo +memory > /sys/fs/cgroup/cgroup.subtree_control
+	mkdir "$CTL_CGROUP"
+	start_ctl
+	echo "$CTL_PID" > "$CTL_CGROUP/cgroup.procs"
+	on_exit stop_counting
+}
+
+# shellcheck disable=SC2317,SC2329	# called by on_exit
+stop_counting()
+{
+	kill_child "$CTL_PID"
+	rmdir "$CTL_CGROUP"
+}
+
+# It was no more than $1 MiB at any time.
+took_at_most()
+{
+	local peak
+	peak=$(<"$CTL_CGROUP/memory.peak")
+	note "$((peak >> 10)) KiB of memory at most"
+	[ "$peak" -le $(($1 << 20)) ] || fail "$peak bytes of memory"
 }
 
 # Command "${@:2}" must exit with 1, print nothing on stdout, and one line on
@@ -79,6 +112,12 @@ poke()
 copy()
 {
 	answers ok copy "$@"
+}
+
+# Two files must have the same bytes.
+same_files()
+{
+	answers ok same "$1" "$2"
 }
 
 # Prints a little-endian number: peek FILE BYTE WIDTH

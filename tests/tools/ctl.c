@@ -12,6 +12,7 @@
  *	ctl copy FROM TO [BYTE WIDTH VALUE]...
  *	ctl poke FILE [BYTE WIDTH VALUE]...
  *	ctl truncate FILE BYTES
+ *	ctl same FILE FILE
  *	ctl fuzz SEED COUNT FILE SECTORS
  *	ctl serve
  *
@@ -30,11 +31,12 @@
  * harm tries to make a device writable and to write to it, in every way that
  * there is, and prints those that seem to succeed, or "none".
  *
- * copy, poke (which puts little-endian numbers into a file) and truncate are here
- * because an emulated machine takes so long to start a program.
+ * copy, poke (which puts little-endian numbers into a file), truncate and same
+ * (have two files the same bytes?) are here because an emulated machine takes so
+ * long to start a program.
  *
- * An EXTENT is sparse:FILE:SECTORS, flat:FILE:SECTORS, device:FILE:SECTORS or
- * zero:SECTORS.  PATH is head, link, extent0 to extent9, patch0 to patch3, or
+ * An EXTENT is KIND:FILE:SECTORS, KIND one of sparse, cowd, sesparse, flat and
+ * device, or zero:SECTORS.  PATH is head, link, extent0 to extent9, patch0 to patch3, or
  * detach. A VALUE is a number; text:TEXT; for an address null, bad (nothing is
  * mapped there), kernel, or edge (its array would reach past the end of what is
  * mapped); for a descriptor open:FLAGS:FILE (letters: r, w, a append, d direct,
@@ -328,26 +330,34 @@ static char *next_word(char **text)
 	return word;
 }
 
+static unsigned int parse_kind(const char *word)
+{
+	static const struct {
+		const char *word;
+		unsigned int kind;
+	} kinds[] = {
+		{ "zero", VMDK_KIND_ZERO }, { "flat", VMDK_KIND_FLAT },
+		{ "device", VMDK_KIND_DEVICE }, { "sparse", VMDK_KIND_SPARSE },
+		{ "cowd", VMDK_KIND_COWD }, { "sesparse", VMDK_KIND_SESPARSE },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (!strcmp(word, kinds[i].word))
+			return kinds[i].kind;
+	usage(word);
+}
+
 static void add_extent(struct request *req, const char *arg)
 {
 	struct vmdk_extent_info *ext = &req->extent[req->head.nr_extents++];
-	char *text = strdup(arg), *kind;
+	char *text = strdup(arg);
 	bool write = !(req->head.flags & VMDK_ATTACH_READ_ONLY);
 
-	kind = next_word(&text);
+	ext->kind = parse_kind(next_word(&text));
 	ext->access = VMDK_ACCESS_RW;
 	ext->start = req->link[0].sectors;
 	ext->fd = -1;
-	if (!strcmp(kind, "zero"))
-		ext->kind = VMDK_KIND_ZERO;
-	else if (!strcmp(kind, "sparse"))
-		ext->kind = VMDK_KIND_SPARSE;
-	else if (!strcmp(kind, "flat"))
-		ext->kind = VMDK_KIND_FLAT;
-	else if (!strcmp(kind, "device"))
-		ext->kind = VMDK_KIND_DEVICE;
-	else
-		usage(arg);
 	if (ext->kind != VMDK_KIND_ZERO)
 		ext->fd = open_file(next_word(&text),
 				    write ? O_RDWR : O_RDONLY);
@@ -547,6 +557,30 @@ static int do_truncate(const char *path, const char *bytes)
 		die(path);
 	puts("ok");
 	return 0;
+}
+
+static bool same_bytes(int one, int other)
+{
+	static char a[65536], b[65536];
+	ssize_t n;
+
+	do {
+		n = read(one, a, sizeof(a));
+		if (n < 0 || read(other, b, sizeof(b)) != n || memcmp(a, b, n))
+			return false;
+	} while (n);
+	return true;
+}
+
+static int do_same(const char *path, const char *other_path)
+{
+	int fd = open_file(path, O_RDONLY), other = open_file(other_path, O_RDONLY);
+	bool same = same_bytes(fd, other);
+
+	close(fd);
+	close(other);
+	puts(same ? "ok" : "other bytes");
+	return !same;
 }
 
 /* ---- ways to write ---- */
@@ -1083,6 +1117,8 @@ static int run(int argc, char **argv)
 		return do_poke(argv[1], argc - 2, argv + 2);
 	if (!strcmp(argv[0], "truncate") && argc == 3)
 		return do_truncate(argv[1], argv[2]);
+	if (!strcmp(argv[0], "same") && argc == 3)
+		return do_same(argv[1], argv[2]);
 	control = open_file(VMDK_CONTROL_PATH, O_RDWR);
 	if (!strcmp(argv[0], "features"))
 		return do_features();
