@@ -644,6 +644,7 @@ static inline void vmdk_reclaim_later(struct vmdk_chain *chain)
  * @dirty: L (sparse->lock)  bitmap of its sectors that differ from the file
  * @pins: L (sparse->lock)  claims and commits that need it in memory
  * @used: A  looked at since the shrinker last came by
+ * @bad: I  an entry was found invalid that would pass for valid the next time
  * @entry: R (sparse->lock)  in CPU order
  */
 struct vmdk_gt {
@@ -655,6 +656,7 @@ struct vmdk_gt {
 	u32 dirty;
 	u32 pins;
 	bool used;
+	bool bad;
 	u32 entry[];
 };
 

@@ -215,7 +215,8 @@ static void vmdk_report_bad(struct vmdk_sparse *sparse, u32 index, u32 entry,
 
 /*
  * The first time, entries are held against the file as it was at attach: what
- * we have added to it since belongs to others.  After that, they are ours.
+ * we have added to it since belongs to others.  After that, they are ours, so a
+ * table with others must not be read again.
  */
 static void vmdk_gt_validate(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 			     bool first)
@@ -238,6 +239,7 @@ static void vmdk_gt_validate(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 				       first);
 		if (why)
 			vmdk_report_bad(sparse, gt->index, i, gte, why);
+		gt->bad |= why && first;
 		gt->entry[i] = why ? VMDK_GTE_BAD : gte;
 	}
 }
@@ -437,11 +439,14 @@ static void vmdk_gt_free_rcu(struct rcu_head *rcu)
 	mempool_free(gt, gt->pool);
 }
 
-/* What waits for a commit, or is being filled, stays. */
+/*
+ * What waits for a commit, or is being filled, stays; so does a bad table, which
+ * is no larger than what the file spends on it.
+ */
 static bool vmdk_gt_evict(struct vmdk_sparse *sparse, struct vmdk_gt *gt)
 {
 	lockdep_assert_held(&sparse->lock);
-	if (gt->dirty || gt->pins)
+	if (gt->dirty || gt->pins || gt->bad)
 		return false;
 	/* Its place is in the directory before it is gone from memory. */
 	smp_wmb();
