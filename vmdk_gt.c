@@ -98,16 +98,20 @@ static bool vmdk_on_late_table(const struct vmdk_sparse *sparse, u32 gte)
 
 /*
  * Grains of hosted files are aligned, so there is a mark for each; those of COWD
- * are not, so there is one for each sector.
+ * and compressed ones are not, so there is one for each sector.
  */
 static u32 vmdk_mark_shift(const struct vmdk_sparse *sparse)
 {
-	return sparse->kind == VMDK_KIND_COWD ? 0 : sparse->geo.grain_shift;
+	return sparse->kind == VMDK_KIND_COWD || sparse->stream ?
+	       0 : sparse->geo.grain_shift;
 }
 
+/* The marker of a compressed grain says whose it is, where there are markers. */
 static bool vmdk_has_marks(const struct vmdk_sparse *sparse)
 {
-	return !sparse->stream && !sparse->sesparse;
+	if (sparse->stream)
+		return !(sparse->geo.flags & VMDK_FLAG_MARKERS);
+	return !sparse->sesparse;
 }
 
 /* Marks a grain of the file; true: another entry has some of it already. */
@@ -115,7 +119,7 @@ static bool vmdk_test_and_set_mapped(struct vmdk_sparse *sparse, u32 gte)
 {
 	u32 shift = vmdk_mark_shift(sparse);
 	u32 mark = gte >> shift;
-	u32 end = mark + (sparse->geo.grain_sectors >> shift);
+	u32 end = mark + (vmdk_grain_length(sparse) >> shift);
 	unsigned long *marks;
 	bool found = false;
 
@@ -159,7 +163,7 @@ static int vmdk_prepare_marks(struct vmdk_sparse *sparse,
 
 	for (i = 0; i < sparse->layout.gt_entries && !ret; i++) {
 		u32 gte = le32_to_cpu((__force __le32)gt->entry[i]);
-		u32 last = gte + sparse->geo.grain_sectors - 1;
+		u32 last = gte + vmdk_grain_length(sparse) - 1;
 
 		if (last < gte || last >= sparse->open_sectors)
 			continue;
@@ -192,7 +196,6 @@ static const char *vmdk_entry_fault(struct vmdk_sparse *sparse, u64 grain,
 		return why;
 	if (vmdk_on_late_table(sparse, gte))
 		return "points into a grain table";
-	/* The marker of a compressed grain says whose it is. */
 	if (first && vmdk_has_marks(sparse) &&
 	    vmdk_test_and_set_mapped(sparse, gte))
 		return "shares its grain with another entry";
