@@ -16,6 +16,7 @@ include tools/tools.mk
 include tests/unit/unit.mk
 -include tests/tools/tools.mk
 include tests/bench/bench.mk
+include tests/power/power.mk
 
 help:
 	@echo "make demo       see it work in a throw-away virtual machine"
@@ -23,6 +24,7 @@ help:
 	@echo "make test-long  those too that take long"
 	@echo "make test-debug those in guests, in a kernel with KASAN, lockdep..."
 	@echo "make test-races some of them, in a kernel with KCSAN"
+	@echo "make test-power 10,000 power cuts"
 	@echo "make bench      measure it against loop, qemu-nbd and others"
 	@echo "make bench-check  the same, and fail where a figure is over its bar"
 	@echo "make            build vmdkctl"

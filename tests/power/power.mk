@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0
+# Power cuts; included by the top Makefile.
+#	make test-power		10,000 of them: POINTS for each of six kinds of disk;
+#				then proof that they find what is wrong
+
+POWER_BUILD := build/power
+
+$(POWER_BUILD)/powercut: tests/power/powercut.c tests/tools/stamp.c tests/tools/stamp.h | $(POWER_BUILD)
+	$(CC) -O2 -g -Wall -Wextra -D_FILE_OFFSET_BITS=64 -Itests/tools -pthread -static -o $@ \
+		$(filter %.c,$^)
+
+$(POWER_BUILD):
+	mkdir -p $@
+
+test-power: POINTS ?= 1700
+test-power: $(POWER_BUILD)/powercut
+	tests/guest/deps
+	tests/guest/prepare 6.1
+	tests/power/cuts -n $(POINTS) -o 1500 -j 2
+	tests/power/prove
+
+.PHONY: test-power

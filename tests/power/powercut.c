@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a power cut leaves of a disk, from a log of all that was written below it.
+ *
+ * powercut work DEVICE MARKS OPS SEED COUNT
+ *	stamped writes, discards, zeros and flushes by several threads; what they
+ *	did goes to OPS.  After each flush, a sector of MARKS says so: it lies on
+ *	the disk whose writes are logged, and so says when.
+ * powercut base RAW BYTES
+ *	a raw file of sectors with stamp 1, for a parent
+ * powercut cut LOG DISK BYTES FIRST POINTS SEED FOLDER COMMAND...
+ *	DISK as it could be after a cut, at so many points of LOG: each time
+ *	FOLDER/disk (BYTES of it from byte FIRST on) and FOLDER/marks are written,
+ *	and COMMAND is run with the point as its last argument
+ * powercut verify OPS MARKS RAW BASE
+ *	does every sector of RAW hold what was flushed, or something newer? BASE is
+ *	the stamp of sectors that were never written; 0: zeros
+ *
+ * A cut takes all that was written before the last flush of the log, and of what
+ * came later each sector or not: half of the points take all of that, up to the
+ * cut, and the others a part by chance.
+ */
+#define _GNU_SOURCE	/* O_DIRECT, RWF_DSYNC */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "stamp.h"
+
+#define SECTOR		512
+#define THREADS		4
+#define LARGEST		256	/* sectors of one write */
+#define MARK_MAGIC	0x6b72616d72776f70ULL
+#define FIRST_SEQ	2U	/* 1 is the base's */
+
+static _Noreturn void die(const char *what)
+{
+	fprintf(stderr, "powercut: %s: %s\n", what, strerror(errno));
+	exit(2);
+}
+
+static int open_file(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		die(path);
+	return fd;
+}
+
+/* ---- what was done ---- */
+
+enum kind { WRITE, FUA, ZERO, DISCARD, FLUSH };
+
+/* One operation; those of a thread are in order, and have the numbers in steps. */
+struct op {
+	uint64_t sector;
+	uint32_t count;
+	uint32_t kind;
+	uint32_t seq;
+	uint32_t thread;
+};
+
+/* One sector of a thread: what it knows to be durable. */
+struct mark {
+	uint64_t magic;
+	uint32_t flushed;	/* all its operations up to this one */
+	uint32_t fua;		/* and this one */
+	uint8_t rest[SECTOR - 16];
+};
+
+/* ---- work ---- */
+
+static struct {
+	int fd, marks;
+	uint64_t sectors, seed, count;
+	struct op *ops;
+	atomic_uint nr;
+} work;
+
+struct worker {
+	pthread_t thread;
+	uint32_t id, seq;
+	uint64_t random, first, end;
+	struct mark *mark;
+	void *buf;
+};
+
+static uint64_t chance(struct worker *w)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 7;
+	w->random ^= w->random << 17;
+	return w->random;
+}
+
+static void put_mark(struct worker *w)
+{
+	w->mark->magic = MARK_MAGIC;
+	if (pwrite(work.marks, w->mark, SECTOR, (off_t)w->id * SECTOR) != SECTOR)
+		die("mark");
+}
+
+static void do_write(struct worker *w, struct op *op)
+{
+	struct iovec iov = { w->buf, op->count * SECTOR };
+
+	stamp(w->buf, op->sector, op->count, op->seq);
+	if (pwritev2(work.fd, &iov, 1, op->sector * SECTOR,
+		     op->kind == FUA ? RWF_DSYNC : 0) != (ssize_t)iov.iov_len)
+		die("write");
+	if (op->kind == FUA) {
+		w->mark->fua = op->seq;
+		put_mark(w);
+	}
+}
+
+static void do_op(struct worker *w, struct op *op)
+{
+	uint64_t range[2] = { op->sector * SECTOR, (uint64_t)op->count * SECTOR };
+
+	switch (op->kind) {
+	case FLUSH:
+		if (fsync(work.fd))
+			die("fsync");
+		w->mark->flushed = op->seq;
+		put_mark(w);
+		break;
+	case ZERO:
+		if (ioctl(work.fd, BLKZEROOUT, range))
+			die("BLKZEROOUT");
+		break;
+	case DISCARD:
+		if (ioctl(work.fd, BLKDISCARD, range))
+			die("BLKDISCARD");
+		break;
+	default:
+		do_write(w, op);
+	}
+}
+
+/* Small and large ones, often at the same few places. */
+static void choose_op(struct worker *w, struct op *op)
+{
+	static const uint8_t kinds[16] = {
+		WRITE, WRITE, WRITE, WRITE, WRITE, WRITE, WRITE, WRITE, WRITE,
+		FUA, ZERO, DISCARD, DISCARD, FLUSH, FLUSH, WRITE,
+	};
+	uint64_t most = chance(w) % 8 ? 16 : LARGEST;
+	uint64_t room = w->end - w->first;
+
+	op->kind = kinds[chance(w) % 16];
+	if (op->kind == DISCARD || op->kind == ZERO)
+		most = LARGEST;
+	op->count = 1 + chance(w) % most;
+	if (chance(w) % 2)
+		room /= 8;
+	op->sector = w->first + chance(w) % (room - op->count);
+	op->seq = w->seq;
+	op->thread = w->id;
+	w->seq += THREADS;
+}
+
+static void *run_worker(void *arg)
+{
+	struct worker *w = arg;
+	struct op op;
+	uint64_t n;
+
+	for (n = 0; n < work.count; n++) {
+		choose_op(w, &op);
+		if (n + 1 == work.count)
+			op.kind = FLUSH;
+		/* known before it begins: a cut may come in its midst */
+		work.ops[atomic_fetch_add(&work.nr, 1)] = op;
+		do_op(w, &op);
+	}
+	return NULL;
+}
+
+/* The threads' parts meet within a grain. */
+static void start_worker(struct worker *w, uint32_t id)
+{
+	uint64_t part = work.sectors / THREADS;
+
+	w->id = id;
+	w->seq = FIRST_SEQ + id;
+	w->random = work.seed * 0x9e3779b97f4a7c15ULL + id + 1;
+	w->first = id * part + (id ? 37 : 0);
+	w->end = id + 1 == THREADS ? work.sectors : (id + 1) * part + 37;
+	w->buf = aligned_alloc(4096, LARGEST * SECTOR);
+	w->mark = aligned_alloc(4096, 4096);
+	memset(w->mark, 0, SECTOR);
+	if (pthread_create(&w->thread, NULL, run_worker, w))
+		die("thread");
+}
+
+static int do_work(char **argv)
+{
+	struct worker worker[THREADS];
+	uint64_t bytes;
+	int i, fd;
+
+	work.fd = open_file(argv[0], O_RDWR | O_DIRECT);
+	work.marks = open_file(argv[1], O_RDWR | O_DIRECT);
+	work.seed = strtoull(argv[3], NULL, 0);
+	work.count = strtoull(argv[4], NULL, 0) / THREADS;
+	work.ops = calloc(THREADS * work.count, sizeof(*work.ops));
+	if (!work.ops || ioctl(work.fd, BLKGETSIZE64, &bytes))
+		die(argv[0]);
+	work.sectors = bytes / SECTOR;
+	for (i = 0; i < THREADS; i++)
+		start_worker(&worker[i], i);
+	for (i = 0; i < THREADS; i++)
+		pthread_join(worker[i].thread, NULL);
+	fd = open_file(argv[2], O_WRONLY | O_CREAT | O_TRUNC);
+	bytes = work.nr * sizeof(*work.ops);
+	if (write(fd, work.ops, bytes) != (ssize_t)bytes || close(fd))
+		die(argv[2]);
+	return 0;
+}
+
+/* ---- the log: dm-log-writes' format, as QEMU's blklogwrites has it ---- */
+
+#define LOG_MAGIC	0x6a736677736872ULL
+#define LOG_FLUSH	1U
+#define LOG_FUA		2U
+#define LOG_DISCARD	4U
+
+struct log_super {
+	uint64_t magic, version, nr_entries;
+	uint32_t sector_size;
+} __attribute__((packed));
+
+struct log_entry {
+	uint64_t sector, nr_sectors, flags, data_len;
+};
+
+struct log {
+	const uint8_t *bytes;
+	size_t size;
+	const struct log_entry **entries;
+	uint64_t nr;
+};
+
+static void *map_file(const char *path, size_t *size)
+{
+	int fd = open_file(path, O_RDONLY);
+	struct stat st;
+	void *p;
+
+	if (fstat(fd, &st))
+		die(path);
+	*size = S_ISBLK(st.st_mode) ? lseek(fd, 0, SEEK_END) : st.st_size;
+	p = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		die(path);
+	close(fd);
+	return p;
+}
+
+static bool has_data(const struct log_entry *e)
+{
+	return e->nr_sectors && !(e->flags & LOG_DISCARD);
+}
+
+static void read_log(const char *path, struct log *log)
+{
+	const struct log_super *super;
+	size_t at = SECTOR;
+	uint64_t n;
+
+	log->bytes = map_file(path, &log->size);
+	super = (const void *)log->bytes;
+	if (log->size < SECTOR || super->magic != LOG_MAGIC ||
+	    super->sector_size != SECTOR) {
+		fprintf(stderr, "powercut: %s: is no log\n", path);
+		exit(2);
+	}
+	log->entries = calloc(super->nr_entries, sizeof(*log->entries));
+	for (n = 0; n < super->nr_entries && at + SECTOR <= log->size; n++) {
+		const struct log_entry *e = (const void *)(log->bytes + at);
+
+		log->entries[log->nr++] = e;
+		at += SECTOR;
+		if (has_data(e))
+			at += e->nr_sectors * SECTOR;
+	}
+}
+
+/* ---- cut ---- */
+
+struct disk {
+	uint8_t *bytes;
+	uint64_t first, size;		/* the part of the disk that is looked at */
+	struct mark marks[THREADS];	/* they lie at the beginning of the disk */
+};
+
+static uint64_t random_state;
+
+static uint64_t next_random(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state;
+}
+
+/* Where the first partition begins, which has the marks. */
+#define MARKS_SECTOR	2048U
+
+static void apply_marks(struct disk *d, const struct log_entry *e)
+{
+	const uint8_t *data = (const uint8_t *)e + SECTOR;
+	uint64_t i;
+
+	for (i = 0; i < e->nr_sectors; i++)
+		if (e->sector + i >= MARKS_SECTOR &&
+		    e->sector + i < MARKS_SECTOR + THREADS)
+			memcpy(&d->marks[e->sector + i - MARKS_SECTOR],
+			       data + i * SECTOR, SECTOR);
+}
+
+/* All of its sectors, or each by chance. */
+static void apply(struct disk *d, const struct log_entry *e, bool all)
+{
+	const uint8_t *data = (const uint8_t *)e + SECTOR;
+	uint64_t i, at;
+
+	if (has_data(e))
+		apply_marks(d, e);
+	for (i = 0; i < e->nr_sectors; i++) {
+		at = (e->sector + i) * SECTOR;
+		if (at < d->first || at >= d->first + d->size)
+			continue;
+		if (!all && next_random() & 1)
+			continue;
+		if (has_data(e))
+			memcpy(d->bytes + at - d->first, data + i * SECTOR, SECTOR);
+		else
+			memset(d->bytes + at - d->first, 0, SECTOR);
+	}
+}
+
+static bool is_zero(const uint8_t *p, size_t n)
+{
+	return !p[0] && !memcmp(p, p + 1, n - 1);
+}
+
+static void write_disk(const struct disk *d, const char *folder)
+{
+	char path[4096];
+	uint64_t at;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/disk", folder);
+	fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
+	if (ftruncate(fd, d->size))
+		die(path);
+	for (at = 0; at < d->size; at += 4096)
+		if (!is_zero(d->bytes + at, 4096) &&
+		    pwrite(fd, d->bytes + at, 4096, at) != 4096)
+			die(path);
+	close(fd);
+	snprintf(path, sizeof(path), "%s/marks", folder);
+	fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
+	if (write(fd, d->marks, sizeof(d->marks)) != sizeof(d->marks))
+		die(path);
+	close(fd);
+}
+
+static int run_command(char **argv, uint64_t point)
+{
+	char text[32], *args[32];
+	pid_t pid;
+	int n, status;
+
+	for (n = 0; argv[n] && n < 30; n++)
+		args[n] = argv[n];
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)point);
+	args[n] = text;
+	args[n + 1] = NULL;
+	pid = fork();
+	if (!pid) {
+		execvp(args[0], args);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		die(argv[0]);
+	return !WIFEXITED(status) || WEXITSTATUS(status);
+}
+
+/*
+ * @d has all up to @from, the entry behind a flush. A cut before entry @to: what
+ * came since is there, or a part of it.
+ */
+static int cut(const struct log *log, const struct disk *d, uint64_t from,
+	       uint64_t to, const char *folder, char **command)
+{
+	bool all = next_random() & 1;
+	struct disk now = *d;
+	uint64_t i;
+	int ret;
+
+	now.bytes = malloc(d->size);
+	memcpy(now.bytes, d->bytes, d->size);
+	for (i = from; i < to; i++)
+		apply(&now, log->entries[i],
+		      all || log->entries[i]->flags & LOG_FUA);
+	write_disk(&now, folder);
+	free(now.bytes);
+	ret = run_command(command, to);
+	if (ret)
+		printf("entry %llu of %llu, %llu since a flush, %s: failed\n",
+		       (unsigned long long)to, (unsigned long long)log->nr,
+		       (unsigned long long)(to - from),
+		       all ? "all of them" : "a part of them");
+	return ret;
+}
+
+/* The log from its first mark on, evenly, or all of it. */
+static bool is_point(uint64_t i, uint64_t first, const struct log *log,
+		     uint64_t points)
+{
+	uint64_t n = log->nr - first;
+
+	return i >= first &&
+	       (i - first) * points / n != (i - first + 1) * points / n;
+}
+
+static uint64_t first_mark(const struct log *log)
+{
+	uint64_t i;
+
+	for (i = 0; i < log->nr; i++)
+		if (log->entries[i]->sector >= MARKS_SECTOR &&
+		    log->entries[i]->sector < MARKS_SECTOR + THREADS &&
+		    has_data(log->entries[i]))
+			break;
+	return i;
+}
+
+/* What is on the disk before the first entry. */
+static void read_disk(const char *path, struct disk *d)
+{
+	int fd = open_file(path, O_RDONLY);
+
+	d->bytes = malloc(d->size);
+	if (pread(fd, d->bytes, d->size, d->first) != (ssize_t)d->size)
+		die(path);
+	close(fd);
+}
+
+static int do_cuts(char **argv)
+{
+	struct disk d = { .size = strtoull(argv[2], NULL, 0),
+			  .first = strtoull(argv[3], NULL, 0) };
+	uint64_t points = strtoull(argv[4], NULL, 0), flushed = 0, i, first;
+	uint64_t failed = 0, done = 0;
+	struct log log = { 0 };
+
+	random_state = strtoull(argv[5], NULL, 0) * 0x9e3779b97f4a7c15ULL + 1;
+	read_log(argv[0], &log);
+	read_disk(argv[1], &d);
+	first = first_mark(&log);
+	for (i = 0; i < log.nr && failed < 10; i++) {
+		if (is_point(i, first, &log, points)) {
+			failed += !!cut(&log, &d, flushed, i, argv[6], argv + 7);
+			done++;
+		}
+		if (!(log.entries[i]->flags & LOG_FLUSH))
+			continue;
+		for (; flushed <= i; flushed++)
+			apply(&d, log.entries[flushed], true);
+	}
+	printf("%llu cuts in a log of %llu entries: %llu failed\n",
+	       (unsigned long long)done, (unsigned long long)log.nr,
+	       (unsigned long long)failed);
+	return failed || !done;
+}
+
+/* ---- verify ---- */
+
+static uint32_t seq_of(const uint8_t *sector)
+{
+	uint64_t word;
+
+	memcpy(&word, sector, sizeof(word));
+	return word & 0xffffff;
+}
+
+/* Takes what sector @s holds for an operation that it belongs to. */
+static bool judge(const struct op *op, const struct mark *marks, uint32_t has,
+		  bool well)
+{
+	const struct mark *m = &marks[op->thread];
+	bool durable = m->magic == MARK_MAGIC &&
+		       (op->seq <= m->flushed || op->seq == m->fua);
+
+	switch (op->kind) {
+	case WRITE:
+	case FUA:
+		return has == op->seq || (well && !durable);
+	case ZERO:
+		return !has || (well && !durable);
+	case DISCARD:
+		return !has || well;
+	default:
+		return well;
+	}
+}
+
+static int do_verify(char **argv)
+{
+	size_t ops_size, marks_size, size;
+	const struct op *ops = map_file(argv[0], &ops_size);
+	const struct mark *marks = map_file(argv[1], &marks_size);
+	const uint8_t *raw = map_file(argv[2], &size);
+	uint32_t base = strtoul(argv[3], NULL, 0), *has;
+	uint64_t sectors = size / SECTOR, s, bad = 0;
+	char text[STAMP_TEXT];
+	size_t i;
+	bool *well;
+
+	has = calloc(sectors, sizeof(*has));
+	well = calloc(sectors, sizeof(*well));
+	for (s = 0; s < sectors; s++) {
+		const uint8_t *p = raw + s * SECTOR;
+
+		has[s] = is_zero(p, SECTOR) ? 0 :
+			 stamp_is_whole(p, s) ? seq_of(p) : UINT32_MAX;
+		well[s] = has[s] == base;
+	}
+	for (i = 0; i < ops_size / sizeof(*ops); i++)
+		for (s = ops[i].sector; ops[i].kind != FLUSH && s < sectors &&
+		     s < ops[i].sector + ops[i].count; s++)
+			well[s] = judge(&ops[i], marks, has[s], well[s]);
+	for (s = 0; s < sectors; s++)
+		if (!well[s] && bad++ < 5)
+			printf("sector %llu holds %s\n", (unsigned long long)s,
+			       stamp_describe(raw + s * SECTOR, text));
+	if (bad)
+		printf("%llu sectors are not what was flushed, nor newer\n",
+		       (unsigned long long)bad);
+	return !!bad;
+}
+
+static int do_base(char **argv)
+{
+	uint64_t sectors = strtoull(argv[1], NULL, 0) / SECTOR, s;
+	FILE *out = fopen(argv[0], "we");
+	uint8_t sector[SECTOR];
+
+	if (!out)
+		die(argv[0]);
+	for (s = 0; s < sectors; s++) {
+		stamp(sector, s, 1, 1);
+		if (fwrite(sector, SECTOR, 1, out) != 1)
+			die(argv[0]);
+	}
+	if (fclose(out))
+		die(argv[0]);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 7 && !strcmp(argv[1], "work"))
+		return do_work(argv + 2);
+	if (argc == 4 && !strcmp(argv[1], "base"))
+		return do_base(argv + 2);
+	if (argc > 9 && !strcmp(argv[1], "cut"))
+		return do_cuts(argv + 2);
+	if (argc == 6 && !strcmp(argv[1], "verify"))
+		return do_verify(argv + 2);
+	fprintf(stderr, "powercut: see the head of tests/power/powercut.c\n");
+	return 2;
+}
