@@ -586,6 +586,6 @@ int main(int argc, char **argv)
 		return do_cuts(argv + 2);
 	if (argc == 6 && !strcmp(argv[1], "verify"))
 		return do_verify(argv + 2);
-	fprintf(stderr, "powercut: see the head of tests/power/powercut.c\n");
+	fprintf(stderr, "powercut: wrong arguments; see the head of the source\n");
 	return 2;
 }
