@@ -13,15 +13,18 @@
  *	vmdk_stream.c	compressed grain -> bytes in memory
  *	vmdk_file.c	run -> bytes of a struct file
  *
- * and beside it vmdk_ctl.c (the control device), vmdk_sysfs.c, and vmdk_chain.c
- * (a disk's links: opened, flushed, closed).  Calls go down this list only.
+ * and beside it vmdk_ctl.c (the control device), vmdk_sysfs.c, vmdk_fold.c (the
+ * top of a chain into its parent), and vmdk_chain.c (a disk's links: opened,
+ * flushed, closed).  Calls go down this list only.
  *
  * Lock order, outermost first:
  *
- *	disks_lock (vmdk_blk.c); gendisk->open_mutex, not under disks_lock
+ *	the mutex of an open control device (vmdk_ctl.c)
+ *	disks_lock (vmdk_blk.c); gendisk->open_mutex, not under disks_lock;
+ *	disk->chain_sem; chain->links_sem
  *	  chain->begin_mutex, chain->commit_mutex, chain->reclaim_mutex
  *	    sparse->mark_mutex, sparse->load_mutex, sparse->extend_mutex
- *	      file->sync_mutex
+ *	      file->sync_mutex, chain->tables_sem
  *	      sparse->lock (spinlock, irq-safe: grains are published where
  *			    the file system completes their I/O)
  *
@@ -335,7 +338,8 @@ struct vmdk_link {
  * @unit_shift: I  logarithm of the sectors of a unit
  * @shrinker: I
  *
- * What it remembers holds for good: only the top link is ever written to.
+ * What it remembers holds for good: only the top link is ever written to; and by
+ * a fold, what is behind it, where only the top is looked at.
  */
 struct vmdk_below {
 	struct xarray pages;
@@ -413,6 +417,10 @@ struct vmdk_cache {
 /**
  * struct vmdk_chain - the stack of links that a disk is made of
  * @name: I  of the disk, for messages
+ * @ally: A (commit_mutex)  of the target of a fold, the chain that is folded: it
+ *	reads files that this one writes to; else NULL
+ * @tables_sem: held for reading while a table is read from a file; held by an
+ *	ally for writing while it writes to one
  * @links_sem: held for writing to change @links, with the queue frozen; to be
  *	held for reading where I/O does not keep the queue from being frozen
  * @links: L  the child, which may be written to, first; then its parent...
@@ -454,6 +462,8 @@ struct vmdk_cache {
  */
 struct vmdk_chain {
 	char name[DISK_NAME_LEN];
+	struct vmdk_chain *ally;
+	struct rw_semaphore tables_sem;	/* tables in files */
 	struct rw_semaphore links_sem;	/* links and nr_links */
 	struct vmdk_link *links;
 	u32 nr_links;
@@ -535,6 +545,8 @@ int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
 struct vmdk_extent *vmdk_link_find(const struct vmdk_link *link,
 				   sector_t sector);
 int vmdk_link_check_access(const struct vmdk_extent *ext, bool write);
+int vmdk_link_map(const struct vmdk_link *link, u64 sector, u32 nr, bool peek,
+		  struct vmdk_map *map, struct vmdk_extent **found);
 int vmdk_below_map(struct vmdk_chain *chain, sector_t sector, u32 nr,
 		   bool peek, struct vmdk_map *map, struct vmdk_extent **ext);
 int vmdk_below_cache_init(void);
@@ -735,6 +747,7 @@ struct vmdk_layout {
  * @nr_late_tables: I
  * @stream: I  reads its grains when they are compressed; else NULL
  * @open_sectors: I  length of the file at attach
+ * @grows: A  a fold adds, or has added, grains to the file behind that
  * @seen: L (load_mutex)  bitmap of tables that were validated in full; NULL:
  *	they are read anew each time, because nothing is ever added to them
  * @mapped: L (load_mutex)  bitmaps of what the tables in the file point to
@@ -781,6 +794,7 @@ struct vmdk_sparse {
 	u32 nr_late_tables;
 	struct vmdk_stream *stream;
 	u64 open_sectors;
+	bool grows;
 	unsigned long *seen;
 	struct xarray mapped;
 	struct vmdk_gt_group **groups;
@@ -975,6 +989,7 @@ int vmdk_commit(struct vmdk_chain *chain);
  * @extents: @attach.nr_extents entries
  * @patches: @attach.nr_patches entries
  * @windows: @attach.nr_windows entries
+ * @ally: the chain whose parents these are, for a fold; else NULL
  */
 struct vmdk_config {
 	struct vmdk_attach attach;
@@ -982,23 +997,47 @@ struct vmdk_config {
 	struct vmdk_extent_info *extents;
 	struct vmdk_patch *patches;
 	struct vmdk_window_info *windows;
+	struct vmdk_chain *ally;
 };
 
 /* Where a disk is in its life. */
 enum vmdk_life {
 	VMDK_NEW,	/* can be opened already, cannot go yet */
 	VMDK_CHANGING,	/* gets another link, cannot go meanwhile */
+	VMDK_FOLDING,	/* its top is being folded, cannot go meanwhile */
 	VMDK_LIVE,
 	VMDK_RUNDOWN,	/* detaches after the last close */
 	VMDK_DELETING,
 };
 
 struct vmdk_queue;
+struct vmdk_fold;
+
+/**
+ * struct vmdk_task - something that is done in a worker
+ * @work: does it
+ * @chain: of the disk
+ * @push: for a snapshot
+ * @fold: for a fold
+ * @run: what
+ * @ret: what it returned
+ */
+struct vmdk_task {
+	struct work_struct work;
+	struct vmdk_chain *chain;
+	struct vmdk_push *push;
+	struct vmdk_fold *fold;
+	int (*run)(struct vmdk_task *task);
+	int ret;
+};
 
 /**
  * struct vmdk_disk - /dev/vmdkN
  * @index: I  the N
- * @chain: I  what it is made of
+ * @chain_sem: held for writing to change @chain, with the queue frozen; to be held
+ *	for reading where neither I/O nor @life keeps that from happening
+ * @chain: L  what it is made of
+ * @fold: A  is told what is written; changed with the queue frozen
  * @disk: I
  * @tag_set: I
  * @wq: I  all work of the disk
@@ -1014,7 +1053,9 @@ struct vmdk_queue;
  */
 struct vmdk_disk {
 	int index;
+	struct rw_semaphore chain_sem;	/* chain */
 	struct vmdk_chain *chain;
+	struct vmdk_fold *fold;
 	struct gendisk *disk;
 	struct blk_mq_tag_set tag_set;
 	struct workqueue_struct *wq;
@@ -1033,6 +1074,19 @@ int vmdk_disk_attach(struct vmdk_config *config, struct vmdk_fault *fault);
 int vmdk_disk_detach(u32 index, bool lazy);
 int vmdk_disk_snapshot(u32 index, struct vmdk_config *config,
 		       struct vmdk_fault *fault);
+struct vmdk_disk *vmdk_disk_get(u32 index);
+int vmdk_disk_start_change(struct vmdk_disk *disk, enum vmdk_life life);
+void vmdk_disk_live(struct vmdk_disk *disk);
+void vmdk_disk_set_backing(struct vmdk_disk *disk, struct file *file,
+			   const char *create_type);
+int vmdk_run_task(struct vmdk_disk *disk, struct vmdk_task *task);
+
+struct vmdk_fold *vmdk_fold_begin(struct vmdk_config *config,
+				  struct vmdk_fault *fault);
+int vmdk_fold_copy(struct vmdk_fold *fold, struct vmdk_fold_progress *progress);
+int vmdk_fold_end(struct vmdk_fold *fold);
+int vmdk_fold_cancel(struct vmdk_fold *fold);
+void vmdk_fold_mark(struct vmdk_fold *fold, u64 sector, u32 nr);
 
 int vmdk_ctl_register(void);
 void vmdk_ctl_unregister(void);

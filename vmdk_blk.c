@@ -98,10 +98,21 @@ static void vmdk_io_queue(struct vmdk_io *io)
 	}
 }
 
-/* From any context: the last run of the request is over. */
+static bool vmdk_changes_data(const struct vmdk_io *io)
+{
+	return io->op != REQ_OP_READ && io->op != REQ_OP_FLUSH;
+}
+
+/* From any context: the last run of the request is over, failed or not. */
 static void vmdk_io_done(struct vmdk_io *io)
 {
-	blk_mq_complete_request(blk_mq_rq_from_pdu(vmdk_io_to_cmd(io)));
+	struct vmdk_cmd *cmd = vmdk_io_to_cmd(io);
+	struct vmdk_fold *fold = READ_ONCE(cmd->queue->disk->fold);
+	struct request *rq = blk_mq_rq_from_pdu(cmd);
+
+	if (unlikely(fold) && vmdk_changes_data(io))
+		vmdk_fold_mark(fold, blk_rq_pos(rq), blk_rq_sectors(rq));
+	blk_mq_complete_request(rq);
 }
 
 static void vmdk_set_iter(struct vmdk_io *io, const struct bio_vec *bvec,
@@ -366,8 +377,12 @@ static void vmdk_release(struct gendisk *gendisk)
 static int vmdk_set_read_only(struct block_device *bdev, bool ro)
 {
 	struct vmdk_disk *disk = bdev->bd_disk->private_data;
+	bool writable;
 
-	return ro || disk->chain->writable ? 0 : -EROFS;
+	down_read(&disk->chain_sem);
+	writable = disk->chain->writable;
+	up_read(&disk->chain_sem);
+	return ro || writable ? 0 : -EROFS;
 }
 
 static void vmdk_free_disk(struct gendisk *gendisk)
@@ -405,22 +420,6 @@ static void vmdk_put_index(int index)
 	mutex_unlock(&disks_lock);
 }
 
-/**
- * struct vmdk_task - something that is done in a worker
- * @work: does it
- * @chain: of the disk
- * @push: for vmdk_task_push()
- * @run: what
- * @ret: what it returned
- */
-struct vmdk_task {
-	struct work_struct work;
-	struct vmdk_chain *chain;
-	struct vmdk_push *push;
-	int (*run)(struct vmdk_task *task);
-	int ret;
-};
-
 static void vmdk_task_workfn(struct work_struct *work)
 {
 	struct vmdk_task *task = container_of(work, struct vmdk_task, work);
@@ -430,8 +429,17 @@ static void vmdk_task_workfn(struct work_struct *work)
 	vmdk_leave_io(noio);
 }
 
-/* In a worker, because a caller may be killed, or have a limit of file size. */
-static int vmdk_run_task(struct vmdk_disk *disk, struct vmdk_task *task)
+/**
+ * vmdk_run_task - do something for a disk in a worker, and wait for it
+ * @disk: the disk
+ * @task: with @run set, and what that needs
+ *
+ * In a worker, because a caller may be killed, or have a limit of file size.
+ *
+ * Context: process context, not in a worker of the disk.
+ * Return: what @task->run returned.
+ */
+int vmdk_run_task(struct vmdk_disk *disk, struct vmdk_task *task)
 {
 	task->chain = disk->chain;
 	INIT_WORK_ONSTACK(&task->work, vmdk_task_workfn);
@@ -496,19 +504,30 @@ static int vmdk_start_detach(struct vmdk_disk *disk, bool lazy)
 		ret = -ENXIO;
 	} else if (disk->life == VMDK_CHANGING) {
 		ret = -EAGAIN;
+	} else if (disk->life == VMDK_FOLDING) {
+		ret = -EBUSY;
 	} else if (!disk_openers(disk->disk)) {
 		WRITE_ONCE(disk->life, VMDK_DELETING);
+	} else if (lazy) {
+		WRITE_ONCE(disk->life, VMDK_RUNDOWN);
+		ret = -EINPROGRESS;
 	} else {
 		ret = -EBUSY;
-		if (lazy)
-			WRITE_ONCE(disk->life, VMDK_RUNDOWN);
 	}
 	mutex_unlock(&disk->disk->open_mutex);
 	return ret;
 }
 
-/* A last close may hold open_mutex for long: not under disks_lock. */
-static struct vmdk_disk *vmdk_disk_get(u32 index)
+/**
+ * vmdk_disk_get - find /dev/vmdkN
+ * @index: the N
+ *
+ * A last close may hold open_mutex for long, so that nobody takes it under
+ * disks_lock.
+ *
+ * Return: the disk, with a reference to its device; or NULL.
+ */
+struct vmdk_disk *vmdk_disk_get(u32 index)
 {
 	struct vmdk_disk *disk;
 
@@ -526,8 +545,8 @@ static struct vmdk_disk *vmdk_disk_get(u32 index)
  * @lazy: when it is open, after its last close
  *
  * Context: process context, in the ioctl.
- * Return: 0; -ENXIO; -EBUSY; -EAGAIN: it is being changed; or the error of the
- * last commit.
+ * Return: 0; -ENXIO; -EBUSY: it is open, or being folded; -EAGAIN: it is being
+ * changed; or the error of the last commit.
  */
 int vmdk_disk_detach(u32 index, bool lazy)
 {
@@ -539,7 +558,7 @@ int vmdk_disk_detach(u32 index, bool lazy)
 	ret = vmdk_start_detach(disk, lazy);
 	put_device(disk_to_dev(disk->disk));
 	if (ret)
-		return lazy && ret == -EBUSY ? 0 : ret;
+		return ret == -EINPROGRESS ? 0 : ret;
 	return vmdk_disk_remove(disk);
 }
 
@@ -676,6 +695,7 @@ static struct vmdk_disk *vmdk_disk_alloc(const struct vmdk_attach *attach)
 	strscpy(disk->create_type, attach->create_type,
 		sizeof(disk->create_type));
 	disk->autoclear = attach->flags & VMDK_ATTACH_AUTOCLEAR;
+	init_rwsem(&disk->chain_sem);
 	spin_lock_init(&disk->meta_lock);
 	INIT_LIST_HEAD(&disk->meta);
 	INIT_WORK(&disk->meta_work, vmdk_meta_workfn);
@@ -696,11 +716,14 @@ static int vmdk_get_index(int wanted)
 	return index == -ENOSPC && wanted >= 0 ? -EEXIST : index;
 }
 
-/*
- * The disk can go.  It may have been opened, held and closed already: then this
- * is its last close.  Nobody may touch @disk after this who has no reference.
+/**
+ * vmdk_disk_live - nothing keeps a disk any more
+ * @disk: new, or changed
+ *
+ * It may have been opened, held and closed already: then this is its last close.
+ * Nobody may touch @disk after this who has no reference.
  */
-static void vmdk_disk_live(struct vmdk_disk *disk)
+void vmdk_disk_live(struct vmdk_disk *disk)
 {
 	struct gendisk *gendisk = disk->disk;
 	bool gone;
@@ -768,15 +791,24 @@ err_free:
 
 /* -------------------------------------------------------------- snapshot */
 
-static int vmdk_start_change(struct vmdk_disk *disk)
+/**
+ * vmdk_disk_start_change - keep a disk from going, and from other changes
+ * @disk: the disk
+ * @life: what it is until vmdk_disk_live()
+ *
+ * Return: 0; -EAGAIN: it is being changed; -EBUSY: it is being folded; -ENXIO.
+ */
+int vmdk_disk_start_change(struct vmdk_disk *disk, enum vmdk_life life)
 {
 	int ret = 0;
 
 	mutex_lock(&disk->disk->open_mutex);
 	if (disk->life == VMDK_LIVE)
-		WRITE_ONCE(disk->life, VMDK_CHANGING);
+		WRITE_ONCE(disk->life, life);
+	else if (disk->life == VMDK_CHANGING)
+		ret = -EAGAIN;
 	else
-		ret = disk->life == VMDK_CHANGING ? -EAGAIN : -ENXIO;
+		ret = disk->life == VMDK_FOLDING ? -EBUSY : -ENXIO;
 	mutex_unlock(&disk->disk->open_mutex);
 	return ret;
 }
@@ -799,8 +831,14 @@ static int vmdk_push_frozen(struct vmdk_disk *disk, struct vmdk_push *push)
 	return ret;
 }
 
-static void vmdk_set_backing(struct vmdk_disk *disk, struct file *file,
-			     const char *create_type)
+/**
+ * vmdk_disk_set_backing - what sysfs shows of a disk's top is another file
+ * @disk: the disk
+ * @file: belongs to the disk from now on
+ * @create_type: what it is
+ */
+void vmdk_disk_set_backing(struct vmdk_disk *disk, struct file *file,
+			   const char *create_type)
 {
 	spin_lock_irq(&disk->meta_lock);
 	swap(disk->backing, file);
@@ -829,7 +867,8 @@ static int vmdk_do_snapshot(struct vmdk_disk *disk, struct vmdk_config *config,
 	if (ret)
 		vmdk_chain_cancel(push);
 	else
-		vmdk_set_backing(disk, get_file(backing), attach->create_type);
+		vmdk_disk_set_backing(disk, get_file(backing),
+				      attach->create_type);
 	kfree(push);
 out_file:
 	fput(backing);
@@ -843,8 +882,8 @@ out_file:
  * @fault: receives the reason of a refusal
  *
  * Context: process context, in the ioctl.
- * Return: 0; -ENXIO; -EAGAIN: it is being changed already; or an error, after
- * which the disk is as it was.
+ * Return: 0; -ENXIO; -EAGAIN: it is being changed already; -EBUSY: it is being
+ * folded; or an error, after which the disk is as it was.
  */
 int vmdk_disk_snapshot(u32 index, struct vmdk_config *config,
 		       struct vmdk_fault *fault)
@@ -854,7 +893,7 @@ int vmdk_disk_snapshot(u32 index, struct vmdk_config *config,
 
 	if (!disk)
 		return -ENXIO;
-	ret = vmdk_start_change(disk);
+	ret = vmdk_disk_start_change(disk, VMDK_CHANGING);
 	if (!ret) {
 		ret = vmdk_do_snapshot(disk, config, fault);
 		vmdk_disk_live(disk);

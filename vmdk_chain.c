@@ -255,7 +255,9 @@ static void vmdk_chain_init(struct vmdk_chain *chain,
 	chain->new_cid = config->attach.new_cid;
 	chain->parent_cid = config->attach.parent_cid;
 	chain->wq = wq;
+	chain->ally = config->ally;
 	init_rwsem(&chain->links_sem);
+	init_rwsem(&chain->tables_sem);
 	mutex_init(&chain->begin_mutex);
 	mutex_init(&chain->commit_mutex);
 	mutex_init(&chain->reclaim_mutex);

@@ -278,6 +278,22 @@ static u32 vmdk_adjacent(const struct vmdk_batch *batch, u32 first,
 	return n;
 }
 
+/* The chain that a fold is made of may read the same tables at any time. */
+static int vmdk_write_run(const struct vmdk_sparse *sparse, const void *data,
+			  u32 nr, u64 place)
+{
+	struct vmdk_chain *ally = sparse->chain->ally;
+	int ret;
+
+	if (ally)
+		down_write(&ally->tables_sem);
+	ret = vmdk_file_write(sparse->file, data, nr << SECTOR_SHIFT,
+			      place << SECTOR_SHIFT);
+	if (ally)
+		up_write(&ally->tables_sem);
+	return ret;
+}
+
 static int vmdk_write_copies(struct vmdk_batch *batch, bool new_tables,
 			     bool redundant)
 {
@@ -292,8 +308,7 @@ static int vmdk_write_copies(struct vmdk_batch *batch, bool new_tables,
 		if (rec->new_table != new_tables || !place)
 			continue;
 		n = vmdk_adjacent(batch, i, new_tables, redundant);
-		ret = vmdk_file_write(rec->sparse->file, batch->data[i],
-				      n << SECTOR_SHIFT, place << SECTOR_SHIFT);
+		ret = vmdk_write_run(rec->sparse, batch->data[i], n, place);
 		if (ret)
 			return ret;
 	}

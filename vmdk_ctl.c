@@ -16,7 +16,17 @@
 			 VMDK_FEATURE_STREAM | VMDK_FEATURE_COWD | \
 			 VMDK_FEATURE_SESPARSE | VMDK_FEATURE_DEVICE | \
 			 VMDK_FEATURE_CHAIN | VMDK_FEATURE_WINDOWS | \
-			 VMDK_FEATURE_SNAPSHOT)
+			 VMDK_FEATURE_SNAPSHOT | VMDK_FEATURE_FOLD)
+
+/**
+ * struct vmdk_ctl - an open control device
+ * @mutex: one call of a fold at a time
+ * @fold: L (mutex)  that was begun by it; or NULL
+ */
+struct vmdk_ctl {
+	struct mutex mutex;	/* fold */
+	struct vmdk_fold *fold;
+};
 
 /* ---------------------------------------------------------------- checks */
 
@@ -318,6 +328,123 @@ static int vmdk_ioctl_attach(struct vmdk_attach __user *arg)
 	return ret;
 }
 
+static int vmdk_ctl_cancel(struct vmdk_ctl *ctl)
+{
+	int ret = vmdk_fold_cancel(ctl->fold);
+
+	ctl->fold = NULL;
+	return ret;
+}
+
+static int vmdk_do_fold_begin(struct vmdk_ctl *ctl, struct vmdk_config *config,
+			      struct vmdk_fault *fault)
+{
+	struct vmdk_fold *fold;
+	int ret;
+
+	ret = vmdk_check_head(&config->attach, fault);
+	if (ret)
+		return ret;
+	ret = vmdk_copy_config(config);
+	if (!ret)
+		ret = vmdk_check_config(config, fault);
+	if (!ret) {
+		fold = vmdk_fold_begin(config, fault);
+		ret = PTR_ERR_OR_ZERO(fold);
+	}
+	if (!ret)
+		ctl->fold = fold;
+	vmdk_free_config(config);
+	return ret;
+}
+
+static int vmdk_ioctl_fold_begin(struct vmdk_ctl *ctl,
+				 struct vmdk_attach __user *arg)
+{
+	struct vmdk_config config = {};
+	struct vmdk_fault fault = {};
+	int ret;
+
+	if (ctl->fold)
+		return -EALREADY;
+	if (copy_from_user(&config.attach, arg, sizeof(config.attach)))
+		return -EFAULT;
+	config.attach.fault_extent = ~0U;
+	ret = vmdk_do_fold_begin(ctl, &config, &fault);
+	if (vmdk_copy_message(&config.attach, &fault) ||
+	    put_user(config.attach.fault_extent, &arg->fault_extent)) {
+		/* What the caller takes for refused must not go on. */
+		if (!ret)
+			vmdk_ctl_cancel(ctl);
+		return ret ?: -EFAULT;
+	}
+	return ret;
+}
+
+static int vmdk_ioctl_fold_copy(struct vmdk_ctl *ctl,
+				struct vmdk_fold_progress __user *arg)
+{
+	struct vmdk_fold_progress progress;
+	int ret;
+
+	if (!ctl->fold)
+		return -ENXIO;
+	if (copy_from_user(&progress, arg, sizeof(progress)))
+		return -EFAULT;
+	if (progress.flags || memchr_inv(progress.reserved, 0,
+					 sizeof(progress.reserved)))
+		return -EINVAL;
+	ret = vmdk_fold_copy(ctl->fold, &progress);
+	if (copy_to_user(arg, &progress, sizeof(progress)))
+		return ret ?: -EFAULT;
+	return ret;
+}
+
+static int vmdk_ioctl_fold_end(struct vmdk_ctl *ctl, unsigned long arg)
+{
+	int ret;
+
+	if (!ctl->fold)
+		return -ENXIO;
+	if (arg)
+		return -EINVAL;
+	ret = vmdk_fold_end(ctl->fold);
+	if (!ret)
+		ctl->fold = NULL;
+	return ret;
+}
+
+static int vmdk_ioctl_fold_cancel(struct vmdk_ctl *ctl, unsigned long arg)
+{
+	if (!ctl->fold)
+		return -ENXIO;
+	return arg ? -EINVAL : vmdk_ctl_cancel(ctl);
+}
+
+static int vmdk_ioctl_fold(struct vmdk_ctl *ctl, unsigned int cmd,
+			   unsigned long arg)
+{
+	void __user *argp = (void __user *)arg;
+	int ret;
+
+	mutex_lock(&ctl->mutex);
+	switch (cmd) {
+	case VMDK_FOLD_BEGIN:
+		ret = vmdk_ioctl_fold_begin(ctl, argp);
+		break;
+	case VMDK_FOLD_COPY:
+		ret = vmdk_ioctl_fold_copy(ctl, argp);
+		break;
+	case VMDK_FOLD_END:
+		ret = vmdk_ioctl_fold_end(ctl, arg);
+		break;
+	default:
+		ret = vmdk_ioctl_fold_cancel(ctl, arg);
+	}
+	mutex_unlock(&ctl->mutex);
+	return ret;
+}
+
 /* The new link as an ATTACH call of one link, so that it is checked as one. */
 static void vmdk_snapshot_config(const struct vmdk_snapshot *snap,
 				 struct vmdk_link_info *link,
@@ -409,25 +536,70 @@ static int vmdk_ioctl_features(u64 __user *arg)
 	return put_user((u64)VMDK_FEATURES, arg);
 }
 
+static bool vmdk_ioctl_known(unsigned int cmd)
+{
+	switch (cmd) {
+	case VMDK_ATTACH:
+	case VMDK_DETACH:
+	case VMDK_SNAPSHOT:
+	case VMDK_FOLD_BEGIN:
+	case VMDK_FOLD_COPY:
+	case VMDK_FOLD_END:
+	case VMDK_FOLD_CANCEL:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static long vmdk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	void __user *argp = (void __user *)arg;
 
 	if (cmd == VMDK_GET_FEATURES)
 		return vmdk_ioctl_features(argp);
-	if (cmd != VMDK_ATTACH && cmd != VMDK_DETACH && cmd != VMDK_SNAPSHOT)
+	if (!vmdk_ioctl_known(cmd))
 		return -ENOTTY;
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (cmd == VMDK_SNAPSHOT)
+	switch (cmd) {
+	case VMDK_ATTACH:
+		return vmdk_ioctl_attach(argp);
+	case VMDK_DETACH:
+		return vmdk_ioctl_detach(argp);
+	case VMDK_SNAPSHOT:
 		return vmdk_ioctl_snapshot(argp);
-	return cmd == VMDK_ATTACH ? vmdk_ioctl_attach(argp) :
-				    vmdk_ioctl_detach(argp);
+	default:
+		return vmdk_ioctl_fold(file->private_data, cmd, arg);
+	}
+}
+
+static int vmdk_ctl_open(struct inode *inode, struct file *file)
+{
+	struct vmdk_ctl *ctl = kzalloc(sizeof(*ctl), GFP_KERNEL_ACCOUNT);
+
+	if (!ctl)
+		return -ENOMEM;
+	mutex_init(&ctl->mutex);
+	file->private_data = ctl;
+	return nonseekable_open(inode, file);
+}
+
+/* Whoever began a fold may have been killed. */
+static int vmdk_ctl_release(struct inode *inode, struct file *file)
+{
+	struct vmdk_ctl *ctl = file->private_data;
+
+	if (ctl->fold)
+		vmdk_ctl_cancel(ctl);
+	kfree(ctl);
+	return 0;
 }
 
 static const struct file_operations vmdk_ctl_fops = {
 	.owner		= THIS_MODULE,
-	.open		= nonseekable_open,
+	.open		= vmdk_ctl_open,
+	.release	= vmdk_ctl_release,
 	.unlocked_ioctl	= vmdk_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.llseek		= noop_llseek,

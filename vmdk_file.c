@@ -39,6 +39,14 @@ static struct block_device *vmdk_file_bdev(const struct vmdk_file *vf)
 	return file_inode(vf->theirs)->i_sb->s_bdev;
 }
 
+/* A fold writes to a file that the chain which is being folded only reads. */
+static bool vmdk_file_allied(const struct vmdk_file *writer,
+			     const struct vmdk_file *reader)
+{
+	return READ_ONCE(writer->owner->ally) == reader->owner &&
+	       !reader->writable;
+}
+
 /*
  * Writers exclude everyone else; only the descriptor that lies in an extent's
  * file may share it, and windows of one device, within one disk.
@@ -49,6 +57,8 @@ static bool vmdk_file_conflict(const struct vmdk_file *a,
 	if (vmdk_file_inode(a) != vmdk_file_inode(b))
 		return false;
 	if (!a->writable && !b->writable)
+		return false;
+	if (vmdk_file_allied(a, b) || vmdk_file_allied(b, a))
 		return false;
 	return a->owner != b->owner ||
 	       (a->role == VMDK_ROLE_EXTENT && b->role == VMDK_ROLE_EXTENT);

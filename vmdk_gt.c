@@ -219,7 +219,8 @@ static void vmdk_report_bad(struct vmdk_sparse *sparse, u32 index, u32 entry,
 /*
  * The first time, entries are held against the file as it was at attach: what
  * we have added to it since belongs to others.  After that, they are ours, so a
- * table with others must not be read again.
+ * table with others must not be read again.  What a fold adds behind our back is
+ * right, too.
  */
 static void vmdk_gt_validate(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 			     bool first)
@@ -232,7 +233,7 @@ static void vmdk_gt_validate(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 	/* The last compressed grain may end within a sector. */
 	if (sparse->stream)
 		file_sectors = DIV_ROUND_UP_ULL(file_bytes, SECTOR_SIZE);
-	else if (first)
+	else if (first && !READ_ONCE(sparse->grows))
 		file_sectors = min(file_sectors, sparse->open_sectors);
 	for (i = 0; i < sparse->layout.gt_entries; i++) {
 		u32 gte = le32_to_cpu((__force __le32)gt->entry[i]);
@@ -293,8 +294,11 @@ static int vmdk_gt_read(struct vmdk_sparse *sparse, struct vmdk_gt *gt, u64 pos,
 
 	if (sparse->sesparse)
 		return vmdk_gt_read_sesparse(sparse, gt, pos);
+	/* Pairs with vmdk_write_run() of a fold: no entry is half written. */
+	down_read(&sparse->chain->tables_sem);
 	ret = vmdk_file_read(sparse->file, gt->entry,
 			     sparse->layout.gt_entries * sizeof(__le32), pos);
+	up_read(&sparse->chain->tables_sem);
 	if (!ret && first && vmdk_has_marks(sparse))
 		ret = vmdk_prepare_marks(sparse, gt);
 	if (!ret)

@@ -4,8 +4,9 @@
  *
  * A read looks at the top link, and where that has a hole, at what was learnt
  * of the links below it: for each unit of the disk, which of them is the first
- * that is not a hole there.  Nothing below the top is ever written to, so what
- * was learnt holds until memory is short; and depth costs nothing.
+ * that is not a hole there.  Nothing below the top is ever written to, but by a
+ * fold, after which it is still right (vmdk_fold.c); so what was learnt holds
+ * until memory is short, and depth costs nothing.
  */
 #include <linux/slab.h>
 
@@ -79,10 +80,20 @@ int vmdk_link_check_access(const struct vmdk_extent *ext, bool write)
 	return 0;
 }
 
-/* What link @link has at @sector; behind its end it has nothing. */
-static int vmdk_link_map(const struct vmdk_link *link, u64 sector, u32 nr,
-			 bool peek, struct vmdk_map *map,
-			 struct vmdk_extent **found)
+/**
+ * vmdk_link_map - what a link has at a sector; behind its end it has nothing
+ * @link: the link
+ * @sector: of the disk
+ * @nr: sectors that are asked for
+ * @peek: only what can be told without waiting
+ * @map: receives the answer; its @sectors are @nr at most
+ * @found: receives the extent that it is about, unless that is behind the end
+ *
+ * Context: process context, NOIO; with @peek, under RCU.
+ * Return: 0; with @peek, -EAGAIN; or an error.
+ */
+int vmdk_link_map(const struct vmdk_link *link, u64 sector, u32 nr, bool peek,
+		  struct vmdk_map *map, struct vmdk_extent **found)
 {
 	struct vmdk_extent *ext;
 	int ret;

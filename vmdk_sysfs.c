@@ -49,26 +49,27 @@ static const char *vmdk_state_name(const struct vmdk_disk *disk)
 		return "failed";
 	if (READ_ONCE(disk->chain->damaged))
 		return "damaged";
+	if (READ_ONCE(disk->life) == VMDK_FOLDING)
+		return "folding";
 	return READ_ONCE(disk->life) <= VMDK_LIVE ? "live" : "detaching";
 }
 
-static ssize_t state_show(struct device *dev, struct device_attribute *attr,
-			  char *buf)
-{
-	return sysfs_emit(buf, "%s\n", vmdk_state_name(vmdk_dev_to_disk(dev)));
-}
-static DEVICE_ATTR_RO(state);
-
+/* The end of a fold may come at any time, and free the chain that was there. */
 #define VMDK_ATTR(_name, _format, _value)				\
 static ssize_t _name##_show(struct device *dev,				\
 			    struct device_attribute *attr, char *buf)	\
 {									\
 	struct vmdk_disk *disk = vmdk_dev_to_disk(dev);			\
+	ssize_t ret;							\
 									\
-	return sysfs_emit(buf, _format "\n", _value);			\
+	down_read(&disk->chain_sem);					\
+	ret = sysfs_emit(buf, _format "\n", _value);			\
+	up_read(&disk->chain_sem);					\
+	return ret;							\
 }									\
 static DEVICE_ATTR_RO(_name)
 
+VMDK_ATTR(state, "%s", vmdk_state_name(disk));
 VMDK_ATTR(cid, "%08x", READ_ONCE(disk->chain->cid));
 VMDK_ATTR(offset, "%llu", vmdk_chain_offset(disk->chain));
 VMDK_ATTR(links, "%u", READ_ONCE(disk->chain->nr_links));

@@ -35,6 +35,7 @@
 #define VMDK_FEATURE_CHAIN	(1ULL << 6)	/* more than one link */
 #define VMDK_FEATURE_WINDOWS	(1ULL << 7)	/* extents in several windows */
 #define VMDK_FEATURE_SNAPSHOT	(1ULL << 8)	/* VMDK_SNAPSHOT */
+#define VMDK_FEATURE_FOLD	(1ULL << 9)	/* VMDK_FOLD_BEGIN and the others */
 
 /* What an extent is: vmdk_extent_info.kind. */
 enum vmdk_kind {
@@ -194,7 +195,8 @@ struct vmdk_attach {
  * @flags: VMDK_DETACH_*
  * @reserved: must be 0
  *
- * EBUSY: it is open.  ENXIO: there is no such disk.  EIO, ENOSPC, ...: the disk
+ * EBUSY: it is open, or its top is being folded, which even a lazy detach does not
+ * wait for.  ENXIO: there is no such disk.  EIO, ENOSPC, ...: the disk
  * is gone, but its last commit failed: writes since the last flush are lost.
  */
 struct vmdk_detach {
@@ -243,10 +245,57 @@ struct vmdk_snapshot {
 	__u64 reserved[8];
 };
 
+/**
+ * struct vmdk_fold_progress - how far a fold is
+ * @flags: must be 0
+ * @index: receives the N of /dev/vmdkN
+ * @sectors: receives the size of the disk
+ * @left: receives how many of them have to be looked at yet
+ * @reserved: must be 0
+ *
+ * A fold writes what the top link of a disk has to the link behind it, while the
+ * disk is in use; at the end the disk goes on without its top.  It belongs to the
+ * open file of the control device by which it was begun.
+ *
+ * VMDK_FOLD_BEGIN takes a struct vmdk_attach.  @index is the disk's; the links are
+ * those behind its top, the first of them open for writing; @cid is what the top
+ * expects of it, @patches and @new_cid are what it becomes at the end; of the
+ * flags, only VMDK_ATTACH_VERIFIED may be set; @nr_queues, @queue_depth and
+ * @cache_size must be 0.  EALREADY: this file has a fold.  EAGAIN: the disk is
+ * being changed.  EBUSY: it is being folded, or a file is in use by another disk.
+ *
+ * VMDK_FOLD_COPY copies for a fraction of a second, or until nothing is left, or
+ * a signal comes.  What is written to the disk meanwhile is left again.
+ *
+ * VMDK_FOLD_END has all requests of the disk wait until what is left is copied,
+ * and the disk goes on with the links that the fold was begun with.  After an
+ * error the fold is as it was, and may be ended again, or cancelled.
+ *
+ * VMDK_FOLD_CANCEL, and the last close of the file, end the fold, too: the disk
+ * is as it was.  These two take 0 for an argument.  All but BEGIN say ENXIO when
+ * the file has no fold.
+ *
+ * Meanwhile the disk cannot be detached, nor get another link.  Whenever the
+ * machine stops, the links of before are valid; or, once the end has changed the
+ * content id, those that are left.
+ */
+struct vmdk_fold_progress {
+	__u32 flags;
+	__u32 index;
+	__u64 sectors;
+	__u64 left;
+	__u64 reserved[4];
+};
+
 #define VMDK_IOC_MAGIC		0xBB
 #define VMDK_GET_FEATURES	_IOR(VMDK_IOC_MAGIC, 0, __u64)
 #define VMDK_ATTACH		_IOWR(VMDK_IOC_MAGIC, 1, struct vmdk_attach)
 #define VMDK_DETACH		_IOW(VMDK_IOC_MAGIC, 2, struct vmdk_detach)
 #define VMDK_SNAPSHOT		_IOWR(VMDK_IOC_MAGIC, 3, struct vmdk_snapshot)
+#define VMDK_FOLD_BEGIN		_IOWR(VMDK_IOC_MAGIC, 4, struct vmdk_attach)
+#define VMDK_FOLD_COPY	\
+	_IOWR(VMDK_IOC_MAGIC, 5, struct vmdk_fold_progress)
+#define VMDK_FOLD_END		_IO(VMDK_IOC_MAGIC, 6)
+#define VMDK_FOLD_CANCEL	_IO(VMDK_IOC_MAGIC, 7)
 
 #endif /* _LINUX_VMDK_H */
