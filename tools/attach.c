@@ -199,23 +199,39 @@ static int verify_image(const struct vmdk_image *image, struct verdict *verdict)
 	return ret;
 }
 
+/**
+ * attach_verify - may an image that was not detached cleanly be written?
+ * @image: open for writing; the copies of its tables are made alike
+ * @reason: receives why not, to be freed; or NULL
+ *
+ * Return: 0, or -errno after a line on stderr.
+ */
+int attach_verify(const struct vmdk_image *image, char **reason)
+{
+	struct verdict verdict = { 0 };
+	int ret = verify_image(image, &verdict);
+
+	*reason = verdict.reason;
+	return ret;
+}
+
 /* A crash may have left it half written: no write before it has been checked. */
 static int verify_unclean(struct attach_options *opt, struct vmdk_chain *chain)
 {
-	struct verdict verdict = { 0 };
+	char *reason;
 	int ret;
 
-	ret = verify_image(chain->links[0], &verdict);
-	if (!ret && !verdict.reason)
+	ret = attach_verify(chain->links[0], &reason);
+	if (!ret && !reason)
 		opt->flags |= VMDK_ATTACH_VERIFIED;
-	if (!ret && verdict.reason) {
+	if (!ret && reason) {
 		vmdk_chain_close(chain);
 		ret = open_links(opt, false, chain);
 	}
-	if (!ret && verdict.reason)
+	if (!ret && reason)
 		vmdkctl_warn("%s; attached read-only, see 'vmdkctl check'",
-			     verdict.reason);
-	free(verdict.reason);
+			     reason);
+	free(reason);
 	return ret;
 }
 
@@ -333,10 +349,9 @@ static int open_control(const struct attach_options *opt, int *control)
 }
 
 static int attach_chain(struct attach_options *opt, struct vmdk_chain *chain,
-			int *control)
+			int *control, int32_t *index)
 {
 	int ret = 0;
-	int32_t index;
 
 	if (makes_child(opt))
 		ret = open_control(opt, control);
@@ -349,22 +364,39 @@ static int attach_chain(struct attach_options *opt, struct vmdk_chain *chain,
 	if (!ret)
 		ret = prepare_top(opt, chain);
 	if (!ret)
-		ret = attach_request(*control, chain, opt, &index);
+		ret = attach_request(*control, chain, opt, index);
 	if (ret)
 		return ret;
 	warn_parents(chain);
 	warn_read_only(opt, chain->links[0]);
-	print_device(index);
 	return 0;
+}
+
+/**
+ * attach_disk - attach a disk
+ * @opt: which, and how
+ * @control: the control node, or -1: it is opened
+ * @index: receives the N of /dev/vmdkN
+ *
+ * Return: 0, or -errno after a line on stderr.
+ */
+int attach_disk(struct attach_options *opt, int *control, int32_t *index)
+{
+	struct vmdk_chain chain = { 0 };
+	int ret = attach_chain(opt, &chain, control, index);
+
+	vmdk_chain_close(&chain);
+	return ret;
 }
 
 static int attach_file(struct attach_options *opt)
 {
-	struct vmdk_chain chain = { 0 };
 	int control = -1;
-	int ret = attach_chain(opt, &chain, &control);
+	int32_t index;
+	int ret = attach_disk(opt, &control, &index);
 
-	vmdk_chain_close(&chain);
+	if (!ret)
+		print_device(index);
 	if (control >= 0)
 		close(control);
 	return ret ? STATUS_FAILED : STATUS_OK;

@@ -222,6 +222,38 @@ static int find_parent(const struct vmdk_chain *chain,
 	return ret;
 }
 
+/**
+ * vmdk_is_child_of - would a chain that begins with an image go on with another?
+ * @child: the one
+ * @parent: the other
+ * @opt: where parents may lie
+ *
+ * Return: true when it would.
+ */
+bool vmdk_is_child_of(struct vmdk_image *child, const struct vmdk_image *parent,
+		      const struct vmdk_chain_options *opt)
+{
+	struct vmdk_chain chain = { .links = { child }, .nr = 1 };
+	char *path = NULL, *why = NULL;
+	struct stat st;
+	bool found = false;
+	int fd;
+
+	if (!vmdk_has_parent(child) || check_child(&chain, &why) ||
+	    !cid_matches(child, parent)) {
+		free(why);
+		return false;
+	}
+	fd = find_parent(&chain, opt, &path, &why);
+	if (fd >= 0) {
+		found = !fstat(fd, &st) && is_file(parent, &st);
+		close(fd);
+	}
+	free(path);
+	free(why);
+	return found;
+}
+
 static int add_parent(struct vmdk_chain *chain,
 		      const struct vmdk_chain_options *opt, char **why)
 {

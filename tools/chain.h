@@ -31,6 +31,8 @@ struct vmdk_chain {
 bool vmdk_has_parent(const struct vmdk_image *image);
 uint32_t vmdk_content_id(const struct vmdk_image *image);
 bool vmdk_same_file(const struct vmdk_image *a, const struct vmdk_image *b);
+bool vmdk_is_child_of(struct vmdk_image *child, const struct vmdk_image *parent,
+		      const struct vmdk_chain_options *opt);
 bool vmdk_chain_differs(const struct vmdk_chain *chain, size_t link);
 int vmdk_chain_open(const char *path, const struct vmdk_chain_options *opt,
 		    struct vmdk_chain *chain, char **why);

@@ -44,7 +44,15 @@ static void report_busy(unsigned int disk, const char *users)
 		      users ? users : "by something that /proc does not show");
 }
 
-/* Processes come and go; a mount, swap or a stacked device stays. */
+static bool is_folding(unsigned int disk)
+{
+	char state[SYSFS_VALUE_MAX];
+
+	return !sysfs_read(disk, "vmdk/state", state) &&
+	       !strcmp(state, "folding");
+}
+
+/* Processes come and go; a mount, swap or a stacked device stays; so does a commit. */
 static int detach_busy(int control, unsigned int disk, uint32_t flags)
 {
 	const struct timespec pause = { .tv_nsec = PASSING_NANOSECONDS };
@@ -52,6 +60,10 @@ static int detach_busy(int control, unsigned int disk, uint32_t flags)
 	char *users = NULL;
 	int ret = -EBUSY, i;
 
+	if (is_folding(disk)) {
+		report_busy(disk, "by a commit");
+		return ret;
+	}
 	for (i = 0; i < PASSING_TRIES && ret == -EBUSY && passing; i++) {
 		free(users);
 		nanosleep(&pause, NULL);
@@ -64,7 +76,15 @@ static int detach_busy(int control, unsigned int disk, uint32_t flags)
 	return ret;
 }
 
-static int detach_disk(int control, unsigned int disk, uint32_t flags)
+/**
+ * detach_disk - detach a disk, and wait for those who only look at it
+ * @control: the control node
+ * @disk: N of /dev/vmdkN
+ * @flags: VMDK_DETACH_*
+ *
+ * Return: an exit status, after a line on stderr if it is not STATUS_OK.
+ */
+int detach_disk(int control, unsigned int disk, uint32_t flags)
 {
 	int ret = detach_ioctl(control, disk, flags);
 

@@ -144,8 +144,8 @@ static int lock_extent(struct vmdk_opener *o, struct vmdk_image_extent *ext,
 	/* other parts of the same device may be written */
 	if (ext->kind == VMDK_KIND_DEVICE && ext->access != VMDK_ACCESS_RW)
 		return 0;
-	return vmdk_lock_image(ext->fd, ext->access == VMDK_ACCESS_RW,
-			       ext->path, &o->why);
+	return vmdk_opener_lock(o, ext->fd, ext->access == VMDK_ACCESS_RW,
+				ext->path);
 }
 
 /* For info, what is wrong with an extent is part of the answer. */

@@ -30,6 +30,22 @@ static int open_or_take(struct vmdk_opener *o)
 	return vmdk_check_regular(o->fd, o->path, &o->st, &o->why);
 }
 
+/**
+ * vmdk_opener_lock - take the locks of a file of an image
+ * @o: the image, with the reason of a refusal afterwards
+ * @fd: the file
+ * @write: it will be written
+ * @path: its name, for the message
+ *
+ * Return: 0 or -errno.
+ */
+int vmdk_opener_lock(struct vmdk_opener *o, int fd, bool write, const char *path)
+{
+	if (o->opt->attached)
+		return vmdk_lock_attached(fd, write, path, &o->why);
+	return vmdk_lock_image(fd, write, path, &o->why);
+}
+
 /* The file that the user named: open, lock, and look at it only then. */
 static int open_file(struct vmdk_opener *o)
 {
@@ -42,7 +58,7 @@ static int open_file(struct vmdk_opener *o)
 		return vmdk_no_memory(o);
 	if (!o->opt->lock)
 		return 0;
-	ret = vmdk_lock_image(o->img->desc_fd, o->opt->write, o->path, &o->why);
+	ret = vmdk_opener_lock(o, o->img->desc_fd, o->opt->write, o->path);
 	/* one that comes open and is to be written has no name yet */
 	if (!ret && o->opt->write && o->fd < 0)
 		ret = vmdk_check_vmware_lock(o->path, &o->why);

@@ -19,6 +19,7 @@ struct vmdk_open_options {
 	bool write;		/* open what the descriptor says is RW for writing */
 	bool no_extents;	/* info: extents that cannot be opened are no error */
 	bool lock;		/* take the locks that qemu sees; respect .lck */
+	bool attached;		/* a disk that is attached may hold some of them */
 	char **allow_paths;	/* NULL terminated, or NULL: --allow-path */
 	char **allow_devices;	/* NULL terminated, or NULL: --allow-device */
 	const char *disk;	/* of an OVA: --disk; NULL: the only one */

@@ -23,7 +23,7 @@ static const struct table_column columns[NR_COLUMNS] = {
 	[COL_TYPE] = { "TYPE", TABLE_STRING, false, "create type of the image" },
 	[COL_RO] = { "RO", TABLE_BOOL, false, "read-only" },
 	[COL_STATE] = { "STATE", TABLE_STRING, false,
-			"live, detaching, failed or damaged" },
+			"live, folding, detaching, failed or damaged" },
 	[COL_BACKING_FILE] = { "BACKING-FILE", TABLE_STRING, false,
 			       "file that was attached" },
 	[COL_MAJMIN] = { "MAJ:MIN", TABLE_STRING, true, "device number" },

@@ -17,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "lock.h"
@@ -29,6 +31,10 @@
 #define QEMU_WRITE	0x2U
 #define QEMU_RESIZE	0x8U
 #define QEMU_BITS	4	/* 0x4: writes that change no content */
+#define QEMU_WRITE_BIT	1
+
+#define QEMU_WRITER	(QEMU_READ | QEMU_WRITE | QEMU_RESIZE)
+#define QEMU_EXCLUSIVE	(QEMU_WRITE | QEMU_RESIZE)	/* others must not */
 
 static int lock_byte(int fd, off_t byte)
 {
@@ -57,8 +63,7 @@ static int byte_is_held(int fd, off_t byte)
 	return lock.l_type != F_UNLCK;
 }
 
-/* First lock, then look: of two that come at once at least one sees the other. */
-static int take_locks(int fd, unsigned int used, unsigned int unshared)
+static int set_locks(int fd, unsigned int used, unsigned int unshared)
 {
 	unsigned int bit;
 	int ret = 0;
@@ -69,6 +74,15 @@ static int take_locks(int fd, unsigned int used, unsigned int unshared)
 		if (!ret && (unshared & (1U << bit)))
 			ret = lock_byte(fd, QEMU_UNSHARED + bit);
 	}
+	return ret;
+}
+
+/* First lock, then look: of two that come at once at least one sees the other. */
+static int take_locks(int fd, unsigned int used, unsigned int unshared)
+{
+	unsigned int bit;
+	int ret = set_locks(fd, used, unshared);
+
 	for (bit = 0; !ret && bit < QEMU_BITS; bit++) {
 		if (unshared & (1U << bit))
 			ret = byte_is_held(fd, QEMU_USED + bit);
@@ -90,8 +104,8 @@ static int take_locks(int fd, unsigned int used, unsigned int unshared)
  */
 int vmdk_lock_image(int fd, bool write, const char *path, char **why)
 {
-	unsigned int used = QEMU_READ | (write ? QEMU_WRITE | QEMU_RESIZE : 0);
-	int ret = take_locks(fd, used, QEMU_WRITE | QEMU_RESIZE);
+	int ret = take_locks(fd, write ? QEMU_WRITER : QEMU_READ,
+			     QEMU_EXCLUSIVE);
 
 	if (ret > 0 || ret == -EAGAIN || ret == -EACCES)
 		return vmdk_refuse(why, -EBUSY,
@@ -100,6 +114,69 @@ int vmdk_lock_image(int fd, bool write, const char *path, char **why)
 	if (ret)
 		return vmdk_refuse(why, ret, "%s: cannot be locked: %s", path,
 				   strerror(-ret));
+	return 0;
+}
+
+/* A line of /proc/locks: does it lock @byte of the file for an open file? */
+static bool is_lock_of(const char *line, const struct stat *st, off_t byte)
+{
+	unsigned int major, minor;
+	unsigned long long ino, start, end;
+
+	return sscanf(line, "%*d: OFDLCK %*s %*s %*d %x:%x:%llu %llu %llu",
+		      &major, &minor, &ino, &start, &end) == 5 &&
+	       makedev(major, minor) == st->st_dev && ino == st->st_ino &&
+	       start <= (unsigned long long)byte &&
+	       end >= (unsigned long long)byte;
+}
+
+/* How many open files have a lock on @byte? */
+static int count_locks(int fd, off_t byte)
+{
+	char line[256];
+	struct stat st;
+	int n = 0;
+	FILE *f;
+
+	if (fstat(fd, &st))
+		return -errno;
+	f = fopen("/proc/locks", "re");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		n += is_lock_of(line, &st, byte);
+	fclose(f);
+	return n;
+}
+
+/**
+ * vmdk_lock_attached - take the same locks beside an attached disk
+ * @fd: file of an image that a disk which is attached has for a parent
+ * @write: it will be written
+ * @path: its name, for the message
+ * @why: receives the reason of a refusal
+ *
+ * The disk has seen to it that nobody else writes, and may have locks of a writer
+ * itself, from before its last snapshot.  One who cannot bear a writer is the disk;
+ * two are not.
+ *
+ * Return: 0; -EBUSY when another program uses the file, too; -errno.
+ */
+int vmdk_lock_attached(int fd, bool write, const char *path, char **why)
+{
+	int others = count_locks(fd, QEMU_UNSHARED + QEMU_WRITE_BIT);
+	int ret = others < 0 ? others : 0;
+
+	if (!ret)
+		ret = set_locks(fd, write ? QEMU_WRITER : QEMU_READ,
+				QEMU_EXCLUSIVE);
+	if (ret)
+		return vmdk_refuse(why, ret, "%s: cannot be locked: %s", path,
+				   strerror(-ret));
+	if (write && others > 1)
+		return vmdk_refuse(why, -EBUSY,
+				   "%s: is in use by another program (qemu image lock)",
+				   path);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 int vmdk_lock_image(int fd, bool write, const char *path, char **why);
+int vmdk_lock_attached(int fd, bool write, const char *path, char **why);
 int vmdk_check_vmware_lock(const char *path, char **why);
 
 #endif

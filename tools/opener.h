@@ -54,6 +54,7 @@ struct vmdk_opener {
 };
 
 int vmdk_no_memory(struct vmdk_opener *o);
+int vmdk_opener_lock(struct vmdk_opener *o, int fd, bool write, const char *path);
 int vmdk_probe(struct vmdk_opener *o);
 int vmdk_read_start(struct vmdk_opener *o, const struct vmdk_place *place,
 		    void *buf, size_t size);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The call that attaches: can the module do it, the numbers that it gets, and what
- * it says when it refuses.
+ * The calls that open images: can the module do it, the numbers that it gets, and
+ * what it says when it refuses.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -381,6 +381,33 @@ int attach_snapshot(int control, unsigned int disk, struct vmdk_image *child)
 	ret = fill_request(&chain, &opt, &req);
 	if (!ret)
 		ret = call_snapshot(control, disk, &chain, &req);
+	free(req.extents);
+	free(req.windows);
+	return ret;
+}
+
+/**
+ * attach_fold - begin to write the top of a disk into the link behind it
+ * @control: the control node; whoever closes it ends that
+ * @disk: N of /dev/vmdkN
+ * @chain: the links behind the top, the first of them open for writing
+ * @flags: VMDK_ATTACH_VERIFIED or 0
+ *
+ * Return: 0, or -errno after a line on stderr.
+ */
+int attach_fold(int control, unsigned int disk, const struct vmdk_chain *chain,
+		uint32_t flags)
+{
+	struct attach_options opt = { .index = disk, .flags = flags };
+	struct request req = { 0 };
+	int ret;
+
+	ret = fill_request(chain, &opt, &req);
+	if (!ret && ioctl(control, VMDK_FOLD_BEGIN, &req.attach)) {
+		ret = -errno;
+		req.message[sizeof(req.message) - 1] = '\0';
+		report_refusal(chain, &req, -ret);
+	}
 	free(req.extents);
 	free(req.windows);
 	return ret;

@@ -30,6 +30,7 @@ static const struct verb {
 	{ "info", verb_info },
 	{ "check", verb_check },
 	{ "snapshot", verb_snapshot },
+	{ "commit", verb_commit },
 };
 
 static const char help[] =
@@ -39,7 +40,8 @@ static const char help[] =
 " vmdkctl list [options]\n"
 " vmdkctl info [options] FILE|DEVICE\n"
 " vmdkctl check [options] FILE\n"
-" vmdkctl snapshot [options] FILE NEW\n"
+" vmdkctl snapshot [options] FILE|DEVICE NEW\n"
+" vmdkctl commit [options] FILE|DEVICE\n"
 "\n"
 "Make a block device of a VMware disk (VMDK).\n"
 "\n"
@@ -49,7 +51,8 @@ static const char help[] =
 " list     show the devices that are attached\n"
 " info     show what is known of a disk\n"
 " check    verify the metadata of a disk that is not attached\n"
-" snapshot make a child of a disk that is not attached for writing\n"
+" snapshot make a child of a disk\n"
+" commit   write a child into its parent\n"
 "\n"
 "Options:\n"
 " -h, --help     print this text; after a verb, the options of that verb\n"

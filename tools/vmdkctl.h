@@ -37,6 +37,10 @@ int verb_list(int argc, char **argv);
 int verb_info(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_snapshot(int argc, char **argv);
+int verb_commit(int argc, char **argv);
+
+/* detach.c */
+int detach_disk(int control, unsigned int disk, uint32_t flags);
 
 /* vmdkctl.c */
 __printf(1, 2) void vmdkctl_error(const char *fmt, ...);
