@@ -80,3 +80,34 @@ sums_below()
 	find . -maxdepth 1 -type f ! -name "${1##*/}" \( -name '*.vmdk' -o \
 		-name '*.data' -o -name '*.ova' \) -exec sha256sum {} + | sort
 }
+
+# A chain c0.vmdk, c1.vmdk, ... of 8 MiB, of a base of format $1 and children that
+# the programs "${@:2}" make, each written to at random. content.raw is what it has;
+# $top and $parent are names of two links, without .vmdk.
+make_chain()
+{
+	local n=0 program
+	rm -f c[0-9].vmdk c0.data c0-*.vmdk
+	make_raw base.raw $((8 << 20))
+	new_base "$1" base.raw c0
+	cp base.raw content.raw
+	for program in "${@:2}"; do
+		new_child c$n.vmdk c$((n + 1)).vmdk "$program"
+		n=$((n + 1))
+		exercise_image c$n.vmdk $((RANDOM)) content.raw --ops 150
+		mv now.raw content.raw
+	done
+	# shellcheck disable=SC2034	# the caller uses them
+	top=c$n parent=c$((n - 1))
+}
+
+# After a commit $parent alone is as good as the whole chain was, also for the judges
+# $1 (see judge_child); $top is refused, and has the sum $2 still.
+judge_commit()
+{
+	judge_check "$parent.vmdk"
+	judge_driver "$parent.vmdk" content.raw
+	judge_child "$parent.vmdk" content.raw "$1"
+	refused "parentCID is" vmdkctl attach "$top.vmdk"
+	[ "$(sha256sum < "$top.vmdk")" = "$2" ] || fail "the top was changed"
+}

@@ -8,6 +8,7 @@
  *	ctl failing [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl detach INDEX [PATH.MEMBER=VALUE...]
  *	ctl snapshot INDEX [PATH.MEMBER=VALUE...] EXTENT...
+ *	ctl fold [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl harm DEVICE
  *	ctl copy FROM TO [BYTE WIDTH VALUE]...
  *	ctl poke FILE [BYTE WIDTH VALUE]...
@@ -27,6 +28,9 @@
  * memory; or the first attempt that went otherwise.
  *
  * snapshot puts a new top on a disk, which is described as for attach.
+ *
+ * fold begins a fold, of disk head.index, with the extents of its parent; makes all
+ * calls of it that are wrong, copies, and cancels it.
  *
  * harm tries to make a device writable and to write to it, in every way that
  * there is, and prints those that seem to succeed, or "none".
@@ -471,6 +475,58 @@ static int do_snapshot(struct request *req, int argc, char **argv)
 	if (ioctl(control, VMDK_SNAPSHOT, &snap))
 		return print_result(req->message);
 	puts("ok");
+	return 0;
+}
+
+/* A call of a fold that must fail with @err, or succeed for 0. */
+static bool fold_says(const char *what, unsigned long number, void *arg, int err)
+{
+	int ret = ioctl(control, number, arg) ? errno : 0;
+
+	if (ret == err)
+		return true;
+	printf("%s: %s, expected %s\n", what, error_name(ret), error_name(err));
+	return false;
+}
+
+static bool wrong_folds(struct request *req)
+{
+	struct vmdk_fold_progress flags = { .flags = 0x80000000 };
+	struct vmdk_fold_progress reserved[4] = { 0 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(reserved); i++) {
+		reserved[i].reserved[i] = 1ULL << 63;
+		if (!fold_says("reserved", VMDK_FOLD_COPY, &reserved[i], EINVAL))
+			return false;
+	}
+	return fold_says("flags", VMDK_FOLD_COPY, &flags, EINVAL) &&
+	       fold_says("bad", VMDK_FOLD_COPY, (void *)(uintptr_t)unmapped(),
+			 EFAULT) &&
+	       fold_says("again", VMDK_FOLD_BEGIN, &req->head, EALREADY) &&
+	       fold_says("end of 1", VMDK_FOLD_END, (void *)1, EINVAL) &&
+	       fold_says("cancel of 1", VMDK_FOLD_CANCEL, (void *)1, EINVAL);
+}
+
+static int do_fold(struct request *req, int argc, char **argv)
+{
+	struct vmdk_fold_progress progress = { 0 };
+
+	build_attach(req, argc, argv);
+	if (!fold_says("copy before", VMDK_FOLD_COPY, &progress, ENXIO) ||
+	    !fold_says("end before", VMDK_FOLD_END, NULL, ENXIO) ||
+	    !fold_says("cancel before", VMDK_FOLD_CANCEL, NULL, ENXIO))
+		return 1;
+	if (ioctl(control, VMDK_FOLD_BEGIN, &req->head))
+		return print_result(req->message);
+	if (!wrong_folds(req) ||
+	    !fold_says("copy", VMDK_FOLD_COPY, &progress, 0) ||
+	    !fold_says("cancel", VMDK_FOLD_CANCEL, NULL, 0) ||
+	    !fold_says("copy after", VMDK_FOLD_COPY, &progress, ENXIO))
+		return 1;
+	printf("ok %u %llu %llu\n", progress.index,
+	       (unsigned long long)progress.sectors,
+	       (unsigned long long)progress.left);
 	return 0;
 }
 
@@ -1132,6 +1188,8 @@ static int run(int argc, char **argv)
 		return do_detach(&request, argc - 1, argv + 1);
 	if (!strcmp(argv[0], "snapshot"))
 		return do_snapshot(&request, argc - 1, argv + 1);
+	if (!strcmp(argv[0], "fold"))
+		return do_fold(&request, argc - 1, argv + 1);
 	if (!strcmp(argv[0], "harm") && argc == 2)
 		return do_harm(argv[1]);
 	if (!strcmp(argv[0], "fuzz"))
