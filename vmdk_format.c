@@ -223,19 +223,18 @@ static int decode_directories(const struct vmdk_sparse_header *h,
 /*
  * Where the fixed metadata ends that has to lie in front of overHead.  Writers
  * of streams put directories behind the grains, and say so in a header that
- * they rewrite in the end (vmdktool) or write last (Red Hat's converter).
+ * they rewrite in the end (vmdktool) or write last (Red Hat's converter).  So do
+ * we with directories that have to become larger.
  */
 static u64 metadata_end(const struct vmdk_geometry *geo, u64 overhead)
 {
-	bool stream = geo->flags & VMDK_FLAG_COMPRESSED;
 	u64 end = geo->header_sectors;
 
 	if (end < geo->desc + geo->desc_sectors)
 		end = geo->desc + geo->desc_sectors;
-	if (end < geo->gd + geo->gd_sectors && (!stream || geo->gd < overhead))
+	if (end < geo->gd + geo->gd_sectors && geo->gd < overhead)
 		end = geo->gd + geo->gd_sectors;
-	if (geo->rgd && end < geo->rgd + geo->gd_sectors &&
-	    (!stream || geo->rgd < overhead))
+	if (geo->rgd && end < geo->rgd + geo->gd_sectors && geo->rgd < overhead)
 		end = geo->rgd + geo->gd_sectors;
 	return end;
 }
@@ -525,6 +524,17 @@ static const char *entry_fault(const struct vmdk_geometry *geo, u64 grain,
 	return NULL;
 }
 
+/* Directories may lie behind overHead; does one share a sector with these? */
+static const char *directory_fault(const struct vmdk_geometry *geo, u32 gte,
+				   u32 sectors)
+{
+	if (vmdk_overlaps(gte, sectors, geo->gd, geo->gd_sectors))
+		return "points into the grain directory";
+	if (geo->rgd && vmdk_overlaps(gte, sectors, geo->rgd, geo->gd_sectors))
+		return "points into the redundant directory";
+	return NULL;
+}
+
 /**
  * vmdk_gte_fault - is a table entry of an uncompressed extent valid?
  * @geo: of the extent
@@ -551,7 +561,7 @@ const char *vmdk_gte_fault(const struct vmdk_geometry *geo, u64 grain, u32 gte,
 		return "is not aligned to the grain size";
 	if (gte + (u64)vmdk_grain_valid(geo, grain) > file_sectors)
 		return "points past the end of the file";
-	return NULL;
+	return directory_fault(geo, gte, geo->grain_sectors);
 }
 
 /**
@@ -578,13 +588,9 @@ const char *vmdk_stream_gte_fault(const struct vmdk_geometry *geo, u64 grain,
 		return why;
 	if (gte >= file_sectors)
 		return "points past the end of the file";
-	if (vmdk_overlaps(gte, 1, geo->gd, geo->gd_sectors))
-		return "points into the grain directory";
-	if (geo->rgd && vmdk_overlaps(gte, 1, geo->rgd, geo->gd_sectors))
-		return "points into the redundant directory";
 	if (gte > VMDK_GTE_LAST)
 		return "points to the last sectors of 2 TiB";
-	return NULL;
+	return directory_fault(geo, gte, 1);
 }
 
 /* With markers: the disk's sector, so that a wrong table entry shows. */

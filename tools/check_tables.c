@@ -225,6 +225,18 @@ static void mark_tables(struct vmdk_check *c, unsigned int copy)
 	}
 }
 
+/* Those behind overHead are as much in use as tables are. */
+static void mark_directory(struct vmdk_check *c, unsigned int copy)
+{
+	u64 first = vmdk_tables_directory(&c->t, copy), area;
+
+	if (first < c->t.geo.overhead)
+		return;
+	for (area = vmdk_area(c, first); area < c->areas &&
+	     area <= vmdk_area(c, first + c->t.geo.gd_sectors - 1); area++)
+		vmdk_map_set(c->tables, area);
+}
+
 /**
  * vmdk_check_directories - check the entries of both directories
  * @c: the check
@@ -245,8 +257,10 @@ int vmdk_check_directories(struct vmdk_check *c)
 	if (ret)
 		return ret;
 	check_lone_tables(c);
-	for (copy = 0; copy < c->t.copies; copy++)
+	for (copy = 0; copy < c->t.copies; copy++) {
+		mark_directory(c, copy);
 		mark_tables(c, copy);
+	}
 	return 0;
 }
 

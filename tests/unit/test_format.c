@@ -133,7 +133,7 @@ static const struct damage damages[] = {
 	{ "H9", MK_RGD_OFFSET, UINT64_MAX, "past the end", 0 },
 	{ "T12", MK_RGD_OFFSET, 0, "inside the header", 0 },
 	{ "H10", MK_OVERHEAD, 0, "overhead is 0", 0 },
-	{ "H10", MK_OVERHEAD, 534, "metadata ends at 535", 0 },
+	{ "H10", MK_OVERHEAD, 20, "metadata ends at 21", 0 },
 	{ "H10", MK_OVERHEAD, 1153, "the file has only 1152", 0 },
 	{ "H10", MK_OVERHEAD, UINT64_MAX, "the file has only", 0 },
 	{ "H11", MK_DESC_OFFSET, 1152, "past the end", 0 },
@@ -426,6 +426,37 @@ static void test_gte_huge(void **state)
 	(void)state;
 }
 
+/* Directories behind overHead are no place for a grain, and for no other table. */
+static void test_late_directories(void **state)
+{
+	const struct mk_options opt = { .capacity = CAPACITY_4G };
+	struct vmdk_geometry geo;
+	struct vmdk_fault fault;
+	struct mk_image m;
+
+	mk_create(&m, &opt);
+	mk_resize(&m, 2048 * MK_SECTOR);
+	mk_header(&m, MK_RGD_OFFSET, 1407);
+	mk_header(&m, MK_GD_OFFSET, 1664);
+	assert_int_equal(decode(&m, &geo, &fault), 0);
+	assert_null(vmdk_gte_fault(&geo, 0, 1152, 2048));
+	assert_non_null(vmdk_gte_fault(&geo, 0, 1280, 2048));
+	assert_null(vmdk_gte_fault(&geo, 0, 1408, 2048));
+	assert_null(vmdk_gte_fault(&geo, 0, 1536, 2048));
+	assert_non_null(vmdk_gte_fault(&geo, 0, 1664, 2048));
+	assert_non_null(vmdk_gde_fault(&geo, 1404, 2048));
+	assert_null(vmdk_gde_fault(&geo, 1408, 2048));
+	/* one may stay in front; none may lie across */
+	mk_header(&m, MK_RGD_OFFSET, 21);
+	assert_int_equal(decode(&m, &geo, &fault), 0);
+	mk_header(&m, MK_CAPACITY, 2 * CAPACITY_4G);
+	mk_header(&m, MK_RGD_OFFSET, 1151);
+	assert_int_equal(decode(&m, &geo, &fault), -22);
+	assert_non_null(strstr(fault.text, "metadata ends at 1153"));
+	mk_free(&m);
+	(void)state;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +471,7 @@ int main(void)
 		cmocka_unit_test(test_gde),
 		cmocka_unit_test(test_gte),
 		cmocka_unit_test(test_gte_huge),
+		cmocka_unit_test(test_late_directories),
 	};
 
 	return cmocka_run_group_tests_name("vmdk_format", tests, NULL, NULL);
