@@ -10,6 +10,7 @@
  *	vmdk_commit.c	  its tables back to disk, in crash-safe order
  *	vmdk_alloc.c	  its grains: claim, publish, free
  *	vmdk_gt.c	  its grain tables in memory
+ *	vmdk_resize.c	more or fewer of its sectors
  *	vmdk_stream.c	compressed grain -> bytes in memory
  *	vmdk_file.c	run -> bytes of a struct file
  *
@@ -28,9 +29,10 @@
  *	      sparse->lock (spinlock, irq-safe: grains are published where
  *			    the file system completes their I/O)
  *
- * Legend of members: I immutable once the disk is live; L under the lock that
- * is named; R read under RCU, changed under the lock that is named; A atomic,
- * or read and written whole with READ_ONCE and WRITE_ONCE.
+ * Legend of members: I immutable once the disk is live; F changed with the queue
+ * frozen only, so that I/O may read it; L under the lock that is named; R read
+ * under RCU, changed under the lock that is named; A atomic, or read and written
+ * whole with READ_ONCE and WRITE_ONCE.
  */
 #ifndef VMDK_H
 #define VMDK_H
@@ -134,6 +136,7 @@ int vmdk_file_set_windows(struct vmdk_file *vf,
 			  const struct vmdk_window_info *infos, u32 nr,
 			  struct vmdk_fault *fault);
 u64 vmdk_file_size(const struct vmdk_file *vf);
+bool vmdk_file_has_data(struct vmdk_file *vf, u64 pos);
 u64 vmdk_file_span(const struct vmdk_file *vf, u64 pos);
 int vmdk_file_read(struct vmdk_file *vf, void *buf, size_t len, loff_t pos);
 int vmdk_file_write(struct vmdk_file *vf, const void *buf, size_t len,
@@ -299,11 +302,11 @@ struct vmdk_extent_ops {
  * struct vmdk_extent - a contiguous piece of a link
  * @ops: I
  * @start: I  first sector in the link
- * @sectors: I
+ * @sectors: F
  * @access: I
  * @file: I  NULL for ZERO
  * @offset: I  byte in the file at which it begins
- * @sparse: I  of a sparse extent
+ * @sparse: F (links_sem)  of a sparse extent
  */
 struct vmdk_extent {
 	const struct vmdk_extent_ops *ops;
@@ -319,7 +322,7 @@ struct vmdk_extent {
  * struct vmdk_link - a disk of its own, or what differs from the links behind it
  * @extents: I  sorted by start, without gaps
  * @nr_extents: I  those that are open
- * @sectors: I  capacity
+ * @sectors: F  capacity
  * @writable: I  it is the top of a disk that may be written to
  */
 struct vmdk_link {
@@ -421,16 +424,17 @@ struct vmdk_cache {
  *	reads files that this one writes to; else NULL
  * @tables_sem: held for reading while a table is read from a file; held by an
  *	ally for writing while it writes to one
- * @links_sem: held for writing to change @links, with the queue frozen; to be
- *	held for reading where I/O does not keep the queue from being frozen
+ * @links_sem: held for writing to change @links, or tables of their extents, with
+ *	the queue frozen; to be held for reading where I/O does not keep the queue
+ *	from being frozen
  * @links: L  the child, which may be written to, first; then its parent...
  * @nr_links: L
- * @sectors: I  capacity
+ * @sectors: F  capacity
  * @writable: I
  * @direct: I
  * @grain_bytes: I  largest grain of a sparse extent; 0: there is none
  * @block_size: I  largest block size of a backing file
- * @gd_entries: I  directory entries of all extents: their memory is limited
+ * @gd_entries: F  directory entries of all extents: their memory is limited
  * @discard_bytes: I  what a discard frees at least; 0: it frees nothing
  * @patches: I  of the descriptor, before the first write
  * @nr_patches: I
@@ -834,6 +838,7 @@ extern const struct vmdk_extent_ops vmdk_sparse_ops;
 int vmdk_sparse_open(struct vmdk_chain *chain, struct vmdk_extent *ext,
 		     const struct vmdk_extent_info *info, bool verified,
 		     struct vmdk_fault *fault);
+int vmdk_sparse_mark_unclean(struct vmdk_sparse *sparse);
 
 /* Bytes that the extent has in its file now. */
 static inline u64 vmdk_sparse_file_bytes(const struct vmdk_sparse *sparse)
@@ -850,6 +855,17 @@ static inline u64 vmdk_grain_sector(const struct vmdk_sparse *sparse, u32 gte)
 	const struct vmdk_layout *layout = &sparse->layout;
 
 	return layout->gte_base + ((u64)gte << layout->gte_shift);
+}
+
+/*
+ * Does what the header says of the capacity fit what the descriptor says?
+ * VirtualBox rounds the header's up to a grain.
+ */
+static inline bool vmdk_capacity_fits(const struct vmdk_geometry *geo,
+				      u64 sectors)
+{
+	return geo->capacity == sectors ||
+	       geo->capacity == round_up(sectors, (u64)geo->grain_sectors);
 }
 
 /* Where table @index lies, as directory @gd says; 0: there is none. */
@@ -955,6 +971,7 @@ int vmdk_alloc_claim(struct vmdk_sparse *sparse, u64 grain, u32 want,
 		     struct vmdk_io *io, struct vmdk_claim *claim);
 void vmdk_alloc_publish(struct vmdk_claim *claim);
 void vmdk_alloc_unclaim(struct vmdk_claim *claim);
+void vmdk_alloc_give_back(struct vmdk_sparse *sparse, u32 gte, u32 count);
 int vmdk_alloc_metadata(struct vmdk_sparse *sparse, u32 grains, u32 *gte);
 int vmdk_alloc_wait(struct vmdk_sparse *sparse, u64 grain, struct vmdk_io *io);
 int vmdk_alloc_free(struct vmdk_sparse *sparse, u64 grain, u32 *nr);
@@ -980,6 +997,15 @@ int vmdk_batch_init(struct vmdk_chain *chain);
 void vmdk_batch_free(struct vmdk_chain *chain);
 int vmdk_commit(struct vmdk_chain *chain);
 
+/* ---------------------------------------------------------- vmdk_resize.c */
+
+int vmdk_chain_check_resize(const struct vmdk_chain *chain, u64 sectors,
+			    bool shrink, struct vmdk_fault *fault);
+int vmdk_chain_resize(struct vmdk_chain *chain, u64 sectors,
+		      struct vmdk_fault *fault);
+int vmdk_chain_resize_finish(struct vmdk_chain *chain, u64 sectors,
+			     struct vmdk_fault *fault);
+
 /* -------------------------------------------- vmdk_blk.c and those beside */
 
 /**
@@ -1003,7 +1029,7 @@ struct vmdk_config {
 /* Where a disk is in its life. */
 enum vmdk_life {
 	VMDK_NEW,	/* can be opened already, cannot go yet */
-	VMDK_CHANGING,	/* gets another link, cannot go meanwhile */
+	VMDK_CHANGING,	/* gets a link or another size, cannot go meanwhile */
 	VMDK_FOLDING,	/* its top is being folded, cannot go meanwhile */
 	VMDK_LIVE,
 	VMDK_RUNDOWN,	/* detaches after the last close */
@@ -1019,6 +1045,8 @@ struct vmdk_fold;
  * @chain: of the disk
  * @push: for a snapshot
  * @fold: for a fold
+ * @sectors: for a resize
+ * @fault: the same: receives the reason of a refusal
  * @run: what
  * @ret: what it returned
  */
@@ -1027,6 +1055,8 @@ struct vmdk_task {
 	struct vmdk_chain *chain;
 	struct vmdk_push *push;
 	struct vmdk_fold *fold;
+	u64 sectors;
+	struct vmdk_fault *fault;
 	int (*run)(struct vmdk_task *task);
 	int ret;
 };
@@ -1046,6 +1076,7 @@ struct vmdk_task {
  * @autoclear: L (disk->open_mutex)  detach after the last close
  * @armed: L (disk->open_mutex)  it was held, so that the last close counts
  * @life: L (disk->open_mutex)  also read without, for sysfs
+ * @resize_to: of who made it VMDK_CHANGING: sectors of the last extent
  * @meta_lock: protects @meta and @backing
  * @meta: L (meta_lock)  flushes, discards, zeroes: served one after the other
  * @meta_work: serves them
@@ -1064,6 +1095,7 @@ struct vmdk_disk {
 	bool autoclear;
 	bool armed;
 	enum vmdk_life life;
+	u64 resize_to;
 	spinlock_t meta_lock;		/* protects meta and backing */
 	struct list_head meta;
 	struct work_struct meta_work;
@@ -1087,6 +1119,12 @@ int vmdk_fold_copy(struct vmdk_fold *fold, struct vmdk_fold_progress *progress);
 int vmdk_fold_end(struct vmdk_fold *fold);
 int vmdk_fold_cancel(struct vmdk_fold *fold);
 void vmdk_fold_mark(struct vmdk_fold *fold, u64 sector, u32 nr);
+
+struct vmdk_disk *vmdk_disk_resize(u32 index, u64 sectors, bool shrink,
+				   struct vmdk_fault *fault);
+int vmdk_disk_resize_finish(struct vmdk_disk *disk, u32 index, u64 sectors,
+			    int backing_fd, struct vmdk_fault *fault);
+void vmdk_disk_resize_end(struct vmdk_disk *disk);
 
 int vmdk_ctl_register(void);
 void vmdk_ctl_unregister(void);

@@ -561,6 +561,22 @@ int vmdk_alloc_claim(struct vmdk_sparse *sparse, u64 grain, u32 want,
 }
 
 /**
+ * vmdk_alloc_give_back - grains that nothing in the file points to may be used
+ * @sparse: the extent
+ * @gte: first sector of the first one
+ * @count: how many
+ *
+ * Context: process context.
+ */
+void vmdk_alloc_give_back(struct vmdk_sparse *sparse, u32 gte, u32 count)
+{
+	spin_lock_irq(&sparse->lock);
+	vmdk_freed_add(sparse, &sparse->unpunched, gte, count);
+	spin_unlock_irq(&sparse->lock);
+	vmdk_reclaim_later(sparse->chain);
+}
+
+/**
  * vmdk_alloc_metadata - take a piece of the file for tables
  * @sparse: the extent
  * @grains: its length
@@ -587,12 +603,8 @@ int vmdk_alloc_metadata(struct vmdk_sparse *sparse, u32 grains, u32 *gte)
 					((u64)count << sparse->geo.grain_shift));
 	else
 		ret = -ENOSPC;
-	if (!ret)
-		return 0;
-	spin_lock_irq(&sparse->lock);
-	vmdk_freed_add(sparse, &sparse->unpunched, *gte, count);
-	spin_unlock_irq(&sparse->lock);
-	vmdk_reclaim_later(sparse->chain);
+	if (ret)
+		vmdk_alloc_give_back(sparse, *gte, count);
 	return ret;
 }
 

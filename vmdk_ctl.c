@@ -16,16 +16,19 @@
 			 VMDK_FEATURE_STREAM | VMDK_FEATURE_COWD | \
 			 VMDK_FEATURE_SESPARSE | VMDK_FEATURE_DEVICE | \
 			 VMDK_FEATURE_CHAIN | VMDK_FEATURE_WINDOWS | \
-			 VMDK_FEATURE_SNAPSHOT | VMDK_FEATURE_FOLD)
+			 VMDK_FEATURE_SNAPSHOT | VMDK_FEATURE_FOLD | \
+			 VMDK_FEATURE_RESIZE)
 
 /**
  * struct vmdk_ctl - an open control device
- * @mutex: one call of a fold at a time
+ * @mutex: one call of a fold or a resize at a time
  * @fold: L (mutex)  that was begun by it; or NULL
+ * @resizing: L (mutex)  the disk whose resize was begun by it; or NULL
  */
 struct vmdk_ctl {
-	struct mutex mutex;	/* fold */
+	struct mutex mutex;	/* fold and resizing */
 	struct vmdk_fold *fold;
+	struct vmdk_disk *resizing;
 };
 
 /* ---------------------------------------------------------------- checks */
@@ -271,21 +274,21 @@ static int vmdk_copy_config(struct vmdk_config *config)
 }
 
 /* The reason of a refusal, for whoever called. */
-static int vmdk_copy_message(const struct vmdk_attach *attach,
+static int vmdk_copy_message(u64 address, u32 room,
 			     const struct vmdk_fault *fault)
 {
 	char message[VMDK_MESSAGE_SIZE];
 	size_t size;
 
-	if (!attach->message_size)
+	if (!room)
 		return 0;
 	size = scnprintf(message, sizeof(message), "%s", fault->text);
 	if (size && fault->offset != VMDK_NO_OFFSET)
 		scnprintf(message + size, sizeof(message) - size,
 			  " (byte %llu)", fault->offset);
-	size = min_t(size_t, strlen(message) + 1, attach->message_size);
+	size = min_t(size_t, strlen(message) + 1, room);
 	message[size - 1] = '\0';
-	if (copy_to_user(u64_to_user_ptr(attach->message), message, size))
+	if (copy_to_user(u64_to_user_ptr(address), message, size))
 		return -EFAULT;
 	return 0;
 }
@@ -318,7 +321,8 @@ static int vmdk_ioctl_attach(struct vmdk_attach __user *arg)
 		return -EFAULT;
 	config.attach.fault_extent = ~0U;
 	ret = vmdk_do_attach(&config, &fault);
-	if (vmdk_copy_message(&config.attach, &fault) ||
+	if (vmdk_copy_message(config.attach.message,
+			      config.attach.message_size, &fault) ||
 	    copy_to_user(arg, &config.attach, sizeof(config.attach))) {
 		/* Nobody learns of the disk, so there must not be one. */
 		if (!ret)
@@ -371,7 +375,8 @@ static int vmdk_ioctl_fold_begin(struct vmdk_ctl *ctl,
 		return -EFAULT;
 	config.attach.fault_extent = ~0U;
 	ret = vmdk_do_fold_begin(ctl, &config, &fault);
-	if (vmdk_copy_message(&config.attach, &fault) ||
+	if (vmdk_copy_message(config.attach.message,
+			      config.attach.message_size, &fault) ||
 	    put_user(config.attach.fault_extent, &arg->fault_extent)) {
 		/* What the caller takes for refused must not go on. */
 		if (!ret)
@@ -513,8 +518,75 @@ static int vmdk_ioctl_snapshot(struct vmdk_snapshot __user *arg)
 	vmdk_snapshot_config(&snap, &link, &config);
 	ret = vmdk_do_snapshot(&snap, &config, &fault);
 	vmdk_free_arrays(&config);
-	if (vmdk_copy_message(&config.attach, &fault) ||
+	if (vmdk_copy_message(snap.message, snap.message_size, &fault) ||
 	    put_user(config.attach.fault_extent, &arg->fault_extent))
+		return ret ?: -EFAULT;
+	return ret;
+}
+
+/* The disk stays with @ctl until the second call, or until it is closed. */
+static int vmdk_begin_resize(struct vmdk_ctl *ctl,
+			     const struct vmdk_resize *resize,
+			     struct vmdk_fault *fault)
+{
+	struct vmdk_disk *disk;
+
+	if (ctl->resizing)
+		return vmdk_refuse(fault, "another resize has begun, and not ended");
+	disk = vmdk_disk_resize(resize->index, resize->sectors,
+				resize->flags & VMDK_RESIZE_SHRINK, fault);
+	if (IS_ERR(disk))
+		return PTR_ERR(disk);
+	ctl->resizing = disk;
+	return 0;
+}
+
+static int vmdk_finish_resize(struct vmdk_ctl *ctl,
+			      const struct vmdk_resize *resize,
+			      struct vmdk_fault *fault)
+{
+	int ret;
+
+	if (!ctl->resizing)
+		return vmdk_refuse(fault, "no resize has begun");
+	ret = vmdk_disk_resize_finish(ctl->resizing, resize->index,
+				      resize->sectors, resize->backing_fd,
+				      fault);
+	vmdk_disk_resize_end(ctl->resizing);
+	ctl->resizing = NULL;
+	return ret;
+}
+
+static int vmdk_do_resize(struct vmdk_ctl *ctl,
+			  const struct vmdk_resize *resize,
+			  struct vmdk_fault *fault)
+{
+	bool finish = resize->flags & VMDK_RESIZE_FINISH;
+
+	if (resize->flags & ~VMDK_RESIZE_FLAGS ||
+	    memchr_inv(resize->reserved, 0, sizeof(resize->reserved)))
+		return vmdk_refuse(fault, "unknown flags, or reserved members are not zero");
+	if (!resize->sectors || resize->sectors > VMDK_CAPACITY_MAX)
+		return vmdk_refuse(fault, "length out of range");
+	if (!finish && resize->backing_fd != -1)
+		return vmdk_refuse(fault, "a file is for the second call");
+	return finish ? vmdk_finish_resize(ctl, resize, fault) :
+			vmdk_begin_resize(ctl, resize, fault);
+}
+
+static int vmdk_ioctl_resize(struct vmdk_ctl *ctl,
+			     struct vmdk_resize __user *arg)
+{
+	struct vmdk_resize resize;
+	struct vmdk_fault fault = {};
+	int ret;
+
+	if (copy_from_user(&resize, arg, sizeof(resize)))
+		return -EFAULT;
+	mutex_lock(&ctl->mutex);
+	ret = vmdk_do_resize(ctl, &resize, &fault);
+	mutex_unlock(&ctl->mutex);
+	if (vmdk_copy_message(resize.message, resize.message_size, &fault))
 		return ret ?: -EFAULT;
 	return ret;
 }
@@ -546,6 +618,7 @@ static bool vmdk_ioctl_known(unsigned int cmd)
 	case VMDK_FOLD_COPY:
 	case VMDK_FOLD_END:
 	case VMDK_FOLD_CANCEL:
+	case VMDK_RESIZE:
 		return true;
 	default:
 		return false;
@@ -569,6 +642,8 @@ static long vmdk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return vmdk_ioctl_detach(argp);
 	case VMDK_SNAPSHOT:
 		return vmdk_ioctl_snapshot(argp);
+	case VMDK_RESIZE:
+		return vmdk_ioctl_resize(file->private_data, argp);
 	default:
 		return vmdk_ioctl_fold(file->private_data, cmd, arg);
 	}
@@ -585,13 +660,15 @@ static int vmdk_ctl_open(struct inode *inode, struct file *file)
 	return nonseekable_open(inode, file);
 }
 
-/* Whoever began a fold may have been killed. */
+/* Whoever began a fold or a resize may have been killed. */
 static int vmdk_ctl_release(struct inode *inode, struct file *file)
 {
 	struct vmdk_ctl *ctl = file->private_data;
 
 	if (ctl->fold)
 		vmdk_ctl_cancel(ctl);
+	if (ctl->resizing)
+		vmdk_disk_resize_end(ctl->resizing);
 	kfree(ctl);
 	return 0;
 }

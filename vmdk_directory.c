@@ -227,9 +227,10 @@ static int vmdk_check_extent(struct vmdk_sparse *sparse,
 {
 	const struct vmdk_geometry *geo = &sparse->geo;
 
-	/* VirtualBox rounds the header's up to a grain. */
-	if (geo->capacity != ext->sectors &&
-	    geo->capacity != round_up(ext->sectors, (u64)geo->grain_sectors))
+	/* While it is resized, the header may say more; see vmdk_resize.c. */
+	if (!vmdk_capacity_fits(geo, ext->sectors) &&
+	    !(sparse->kind == VMDK_KIND_SPARSE && geo->unclean &&
+	      geo->capacity > ext->sectors))
 		return vmdk_fault_set(fault, vmdk_header_kinds[sparse->kind].capacity_at,
 				      "header: capacity is %llu sectors, the descriptor says %llu",
 				      geo->capacity, ext->sectors);
@@ -460,6 +461,29 @@ static u64 vmdk_first_free(const struct vmdk_sparse *sparse, u64 file_bytes)
 	return round_up(end, (u64)sparse->geo.grain_sectors);
 }
 
+/*
+ * A resize that did not come to its end leaves entries behind the last one; after
+ * the next commit they are gone.
+ */
+static void vmdk_clear_surplus(struct vmdk_sparse *sparse)
+{
+	const struct vmdk_geometry *geo = &sparse->geo;
+	u32 per_sector = VMDK_SECTOR_SIZE / sizeof(*sparse->gd);
+	u32 i;
+
+	if (!sparse->writable || !geo->unclean ||
+	    sparse->kind != VMDK_KIND_SPARSE)
+		return;
+	for (i = geo->gd_entries; i < geo->gd_sectors * per_sector; i++) {
+		if (!sparse->gd[i] && !(sparse->rgd && sparse->rgd[i]))
+			continue;
+		sparse->gd[i] = 0;
+		if (sparse->rgd)
+			sparse->rgd[i] = 0;
+		set_bit(i / per_sector, sparse->gd_dirty);
+	}
+}
+
 static int vmdk_set_up(struct vmdk_sparse *sparse, u64 file_bytes)
 {
 	const struct vmdk_geometry *geo = &sparse->geo;
@@ -480,6 +504,7 @@ static int vmdk_set_up(struct vmdk_sparse *sparse, u64 file_bytes)
 		if (!sparse->seen)
 			return -ENOMEM;
 	}
+	vmdk_clear_surplus(sparse);
 	sparse->open_sectors = file_bytes >> SECTOR_SHIFT;
 	sparse->end = sparse->open_sectors;
 	sparse->durable_end = sparse->open_sectors;

@@ -430,6 +430,21 @@ u64 vmdk_file_span(const struct vmdk_file *vf, u64 pos)
 }
 
 /**
+ * vmdk_file_has_data - is there anything but a hole from @pos on?
+ * @vf: the file
+ * @pos: byte in the file
+ *
+ * A file system that knows no holes says yes wherever there is a byte.
+ *
+ * Context: process context.
+ */
+bool vmdk_file_has_data(struct vmdk_file *vf, u64 pos)
+{
+	return pos < vmdk_file_size(vf) &&
+	       vfs_llseek(vf->file, pos, SEEK_DATA) != -ENXIO;
+}
+
+/**
  * vmdk_file_block_size - smallest write that costs the device no read, in bytes
  * @vf: the file
  */

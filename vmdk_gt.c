@@ -480,8 +480,10 @@ void vmdk_gt_free_all(struct vmdk_sparse *sparse)
 	INIT_LIST_HEAD(&sparse->lru);
 	for (i = 0; i < sparse->nr_groups && sparse->groups; i++)
 		kfree(sparse->groups[i]);
-	xa_for_each(&sparse->mapped, index, marks)
+	xa_for_each(&sparse->mapped, index, marks) {
 		kfree(marks);
+		atomic_dec(&sparse->chain->nr_marks);
+	}
 	xa_destroy(&sparse->mapped);
 }
 

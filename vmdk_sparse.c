@@ -166,8 +166,16 @@ static int vmdk_sparse_write_flag(struct vmdk_sparse *sparse, u32 value)
 	return ret;
 }
 
-/* Before the extent's metadata changes for the first time; durable on return. */
-static int vmdk_sparse_mark_unclean(struct vmdk_sparse *sparse)
+/**
+ * vmdk_sparse_mark_unclean - set the unclean flag, if it is not set
+ * @sparse: a writable extent
+ *
+ * Before the extent's metadata changes for the first time; durable on return.
+ *
+ * Context: process context, NOIO.
+ * Return: 0, or the error of a write or a sync.
+ */
+int vmdk_sparse_mark_unclean(struct vmdk_sparse *sparse)
 {
 	int ret = 0;
 
@@ -271,7 +279,10 @@ static int vmdk_sparse_zero(struct vmdk_extent *ext, u64 sector, u32 *nr,
 
 /* ---------------------------------------------------------------- detach */
 
-/* All is committed: cut the file to what is used, and say that it is clean. */
+/*
+ * All is committed: cut the file to what is used, and say that it is clean; unless
+ * a resize did not come to its end.
+ */
 static int vmdk_sparse_detach(struct vmdk_extent *ext)
 {
 	struct vmdk_sparse *sparse = ext->sparse;
@@ -282,8 +293,9 @@ static int vmdk_sparse_detach(struct vmdk_extent *ext)
 	if (!sparse->marked || READ_ONCE(sparse->chain->damaged))
 		return 0;
 	ret = vmdk_alloc_trim(sparse);
-	if (!ret)
-		ret = vmdk_sparse_write_flag(sparse, 0);
+	if (ret || !vmdk_capacity_fits(&sparse->geo, ext->sectors))
+		return ret;
+	ret = vmdk_sparse_write_flag(sparse, 0);
 	if (!ret)
 		WRITE_ONCE(sparse->marked, false);
 	return ret;

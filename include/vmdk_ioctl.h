@@ -36,6 +36,7 @@
 #define VMDK_FEATURE_WINDOWS	(1ULL << 7)	/* extents in several windows */
 #define VMDK_FEATURE_SNAPSHOT	(1ULL << 8)	/* VMDK_SNAPSHOT */
 #define VMDK_FEATURE_FOLD	(1ULL << 9)	/* VMDK_FOLD_BEGIN and the others */
+#define VMDK_FEATURE_RESIZE	(1ULL << 10)	/* VMDK_RESIZE */
 
 /* What an extent is: vmdk_extent_info.kind. */
 enum vmdk_kind {
@@ -287,6 +288,40 @@ struct vmdk_fold_progress {
 	__u64 reserved[4];
 };
 
+/* vmdk_resize.flags */
+#define VMDK_RESIZE_SHRINK	(1U << 0)	/* fewer sectors are meant */
+#define VMDK_RESIZE_FINISH	(1U << 1)	/* the descriptor says so, durably */
+#define VMDK_RESIZE_FLAGS	0x3U
+
+/**
+ * struct vmdk_resize - change the capacity of a disk that is in use
+ * @index: the N of /dev/vmdkN
+ * @flags: VMDK_RESIZE_*
+ * @sectors: length of the last extent of the disk, as it is to be
+ * @backing_fd: with VMDK_RESIZE_FINISH: the file of the descriptor, when it is
+ *	another one now, to be shown in sysfs; else -1
+ * @message_size: as in struct vmdk_attach
+ * @message: as in struct vmdk_attach
+ * @reserved: must be 0
+ *
+ * Takes two calls, and in between the caller changes the descriptor: the kernel
+ * does not write to it any more.  The first call renews the content id; makes
+ * the image ready for more sectors, or hides those that are to go; and excludes
+ * all other changes of the disk until the second call, with the same numbers, or
+ * until the control device is closed.  After either it may be done again.
+ *
+ * EAGAIN: the disk is being changed by another call.
+ */
+struct vmdk_resize {
+	__u32 index;
+	__u32 flags;
+	__u64 sectors;
+	__s32 backing_fd;
+	__u32 message_size;
+	__u64 message;
+	__u64 reserved[4];
+};
+
 #define VMDK_IOC_MAGIC		0xBB
 #define VMDK_GET_FEATURES	_IOR(VMDK_IOC_MAGIC, 0, __u64)
 #define VMDK_ATTACH		_IOWR(VMDK_IOC_MAGIC, 1, struct vmdk_attach)
@@ -297,5 +332,6 @@ struct vmdk_fold_progress {
 	_IOWR(VMDK_IOC_MAGIC, 5, struct vmdk_fold_progress)
 #define VMDK_FOLD_END		_IO(VMDK_IOC_MAGIC, 6)
 #define VMDK_FOLD_CANCEL	_IO(VMDK_IOC_MAGIC, 7)
+#define VMDK_RESIZE		_IOW(VMDK_IOC_MAGIC, 8, struct vmdk_resize)
 
 #endif /* _LINUX_VMDK_H */

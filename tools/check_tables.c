@@ -65,11 +65,13 @@ static void report_gde(struct vmdk_check *c, enum vmdk_severity severity,
 
 /*
  * How bad is entry @slot, which is at fault?  vmdktool writes one more than the
- * disk has tables, which harms nobody in a disk that is only read.
+ * disk has tables, which harms nobody in a disk that is only read.  A resize that
+ * did not come to its end leaves any number, which the next attach clears.
  */
 static enum vmdk_severity surplus_severity(const struct vmdk_check *c, u32 slot)
 {
-	return slot >= c->t.geo.gd_entries && c->format->length ?
+	return slot >= c->t.geo.gd_entries &&
+	       (c->format->length || c->t.geo.unclean) ?
 	       VMDK_CHECK_NOTE : VMDK_CHECK_CORRUPT;
 }
 

@@ -81,5 +81,6 @@ int vmdk_image_open_fd(int fd, const char *path,
 		       const struct vmdk_open_options *opt,
 		       struct vmdk_image **image, char **why);
 void vmdk_image_close(struct vmdk_image *image);
+bool vmdk_extent_fits(const struct vmdk_image_extent *ext);
 
 #endif

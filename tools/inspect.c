@@ -87,19 +87,35 @@ static int inspect_device(struct vmdk_opener *o, struct vmdk_image_extent *ext)
 
 /* ----------------------------------------------------------------- sparse */
 
-/*
+/**
+ * vmdk_extent_fits - is it as large as the descriptor says?
+ * @ext: an extent with a header
+ *
  * VirtualBox rounds the header's capacity up, but not the descriptor's, which is
- * the size of the disk.  @field: where the header has it.
+ * the size of the disk.
+ */
+bool vmdk_extent_fits(const struct vmdk_image_extent *ext)
+{
+	uint64_t sectors = ext->desc->sectors, grain = ext->geo.grain_sectors;
+
+	return ext->geo.capacity == sectors ||
+	       ext->geo.capacity == (sectors + grain - 1) / grain * grain;
+}
+
+/*
+ * A resize that did not come to its end leaves a larger number in the header than
+ * in the descriptor, and the unclean flag.  @field: where the header has it.
  */
 static int check_capacity(struct vmdk_opener *o, struct vmdk_image_extent *ext,
 			  size_t field)
 {
 	const struct vmdk_geometry *geo = &ext->geo;
 	uint64_t sectors = ext->desc->sectors;
-	uint64_t rounded = (sectors + geo->grain_sectors - 1) /
-			   geo->grain_sectors * geo->grain_sectors;
 
-	if (geo->capacity == sectors || geo->capacity == rounded)
+	if (vmdk_extent_fits(ext))
+		return 0;
+	if (ext->kind == VMDK_KIND_SPARSE && geo->unclean &&
+	    geo->capacity > sectors)
 		return 0;
 	return vmdk_refuse(&o->why, -EINVAL,
 			   "%s: header at byte %zu: capacity is %llu sectors, but the descriptor says %llu",

@@ -9,6 +9,7 @@
  *	ctl detach INDEX [PATH.MEMBER=VALUE...]
  *	ctl snapshot INDEX [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl fold [PATH.MEMBER=VALUE...] EXTENT...
+ *	ctl resize INDEX SECTORS [PATH.MEMBER=VALUE...]
  *	ctl harm DEVICE
  *	ctl copy FROM TO [BYTE WIDTH VALUE]...
  *	ctl poke FILE [BYTE WIDTH VALUE]...
@@ -32,6 +33,9 @@
  * fold begins a fold, of disk head.index, with the extents of its parent; makes all
  * calls of it that are wrong, copies, and cancels it.
  *
+ * resize makes the first call of the two, or another with resize.flags, and closes
+ * the control device, as a program that was killed in between does.
+ *
  * harm tries to make a device writable and to write to it, in every way that
  * there is, and prints those that seem to succeed, or "none".
  *
@@ -40,8 +44,8 @@
  * long to start a program.
  *
  * An EXTENT is KIND:FILE:SECTORS, KIND one of sparse, cowd, sesparse, flat and
- * device, or zero:SECTORS.  PATH is head, link, extent0 to extent9, patch0 to patch3, or
- * detach. A VALUE is a number; text:TEXT; for an address null, bad (nothing is
+ * device, or zero:SECTORS.  PATH is head, link, extent0 to extent9, patch0 to patch3,
+ * detach, or resize. A VALUE is a number; text:TEXT; for an address null, bad (nothing is
  * mapped there), kernel, or edge (its array would reach past the end of what is
  * mapped); for a descriptor open:FLAGS:FILE (letters: r, w, a append, d direct,
  * p path only), pipe, socket or control.
@@ -77,6 +81,7 @@ struct request {
 	struct vmdk_extent_info extent[VMDK_MAX_EXTENTS];
 	struct vmdk_patch patch[VMDK_MAX_PATCHES];
 	struct vmdk_detach detach;
+	struct vmdk_resize resize;
 	char message[4096];
 };
 
@@ -132,6 +137,10 @@ static const struct member members[] = {
 	MEMBER("detach", vmdk_detach, index, 1),
 	MEMBER("detach", vmdk_detach, flags, 1),
 	MEMBER("detach", vmdk_detach, reserved, 4),
+	MEMBER("resize", vmdk_resize, flags, 1),
+	MEMBER("resize", vmdk_resize, sectors, 1),
+	MEMBER("resize", vmdk_resize, backing_fd, 1),
+	MEMBER("resize", vmdk_resize, reserved, 4),
 };
 
 static int control = -1;
@@ -282,6 +291,8 @@ static void *structure(struct request *req, const char *path, size_t len)
 		return &req->link[0];
 	if (!strncmp(path, "detach.", len + 1))
 		return &req->detach;
+	if (!strncmp(path, "resize.", len + 1))
+		return &req->resize;
 	if (!strncmp(path, "extent", 6) && len == 7 && i < EXTENTS_SHOWN)
 		return &req->extent[i];
 	if (!strncmp(path, "patch", 5) && len == 6 && i < VMDK_MAX_PATCHES)
@@ -431,6 +442,27 @@ static int do_attach(struct request *req, int argc, char **argv)
 	if (ioctl(control, VMDK_ATTACH, &req->head))
 		return print_result(req->message);
 	printf("ok %d\n", req->head.index);
+	return 0;
+}
+
+static int do_resize(struct request *req, int argc, char **argv)
+{
+	struct vmdk_resize *resize = &req->resize;
+	int i;
+
+	if (argc < 2)
+		usage("resize");
+	memset(resize, 0, sizeof(*resize));
+	resize->index = parse_number(argv[0]);
+	resize->sectors = parse_number(argv[1]);
+	resize->backing_fd = -1;
+	resize->message = (uintptr_t)req->message;
+	resize->message_size = sizeof(req->message);
+	for (i = 2; i < argc; i++)
+		put_value(req, argv[i]);
+	if (ioctl(control, VMDK_RESIZE, resize))
+		return print_result(req->message);
+	puts("ok");
 	return 0;
 }
 
@@ -899,7 +931,7 @@ static const struct member *random_member(struct fuzz *f)
 
 	do {
 		m = &members[below(f, ARRAY_SIZE(members))];
-	} while (!strcmp(m->path, "detach"));
+	} while (!strcmp(m->path, "detach") || !strcmp(m->path, "resize"));
 	return m;
 }
 
@@ -1190,6 +1222,8 @@ static int run(int argc, char **argv)
 		return do_snapshot(&request, argc - 1, argv + 1);
 	if (!strcmp(argv[0], "fold"))
 		return do_fold(&request, argc - 1, argv + 1);
+	if (!strcmp(argv[0], "resize"))
+		return do_resize(&request, argc - 1, argv + 1);
 	if (!strcmp(argv[0], "harm") && argc == 2)
 		return do_harm(argv[1]);
 	if (!strcmp(argv[0], "fuzz"))

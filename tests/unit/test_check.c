@@ -539,6 +539,27 @@ static void test_punched(void **state)
 }
 
 /* All are counted, but no more are reported than were asked for. */
+/* An entry behind the last one: damage, or what an interrupted resize has left. */
+static void test_surplus(void **state)
+{
+	const struct mk_options opt = { .capacity = 65536 };
+	struct mk_image m;
+	struct seen s;
+
+	mk_create(&m, &opt);
+	assert_int_equal(m.gd_entries, 1);
+	mk_put(&m, mk_gde(&m, 0, 0) + 4, 4, m.overhead);
+	assert_int_equal(check_image(&m, &s), 0);
+	assert_int_equal(s.result.corrupt, 1);
+	assert_string_equal(s.structure[0], "grain directory");
+	mk_header(&m, MK_UNCLEAN, 1);
+	assert_int_equal(check_image(&m, &s), 0);
+	assert_int_equal(s.result.corrupt, 0);
+	assert_int_equal(s.result.notes, 2);
+	mk_free(&m);
+	(void)state;
+}
+
 static void test_limit(void **state)
 {
 	struct vmdk_check_result result;
@@ -751,6 +772,7 @@ int main(void)
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_punched),
+		cmocka_unit_test(test_surplus),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_cannot_run),
 		cmocka_unit_test(test_even_entries),
