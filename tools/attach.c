@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
@@ -309,6 +308,22 @@ static void warn_parents(const struct vmdk_chain *chain)
 		warn_pair(chain, i);
 }
 
+/* The header has room for more than the descriptor says: that is what counts. */
+static void warn_resize(const struct vmdk_image *image)
+{
+	size_t i;
+
+	for (i = 0; i < image->nr_extents; i++) {
+		const struct vmdk_image_extent *extent = &image->extents[i];
+
+		if (extent->has_header && !vmdk_extent_fits(extent))
+			vmdkctl_warn("%s: a resize to %llu sectors was interrupted, and the disk has %llu; 'vmdkctl resize' ends it",
+				     extent->path,
+				     (unsigned long long)extent->geo.capacity,
+				     (unsigned long long)extent->desc->sectors);
+	}
+}
+
 /* -------------------------------------------------------------- the verb */
 
 static int prepare_top(struct attach_options *opt, struct vmdk_chain *chain)
@@ -369,6 +384,7 @@ static int attach_chain(struct attach_options *opt, struct vmdk_chain *chain,
 		return ret;
 	warn_parents(chain);
 	warn_read_only(opt, chain->links[0]);
+	warn_resize(chain->links[0]);
 	return 0;
 }
 
@@ -418,44 +434,13 @@ static int parse_count(const char *name, const char *arg, uint32_t *count)
 	return 0;
 }
 
-/* As losetup has them: K, KiB and the like are powers of 1024, KB of 1000. */
-static uint64_t suffix_factor(const char *suffix)
-{
-	static const char letters[] = "KMGTPE";
-	const char *letter = *suffix ? strchr(letters, *suffix & ~0x20) : NULL;
-	uint64_t base = 1024, factor = 1;
-	size_t i;
-
-	if (!*suffix)
-		return 1;
-	if (!letter)
-		return 0;
-	if (!strcasecmp(suffix + 1, "B"))
-		base = 1000;
-	else if (suffix[1] && strcasecmp(suffix + 1, "iB"))
-		return 0;
-	for (i = 0; i <= (size_t)(letter - letters); i++)
-		factor *= base;
-	return factor;
-}
-
 static int parse_cache_size(const char *arg, uint64_t *size)
 {
-	unsigned long long value;
-	uint64_t factor;
-	char *end;
-
-	errno = 0;
-	value = strtoull(arg, &end, 10);
-	factor = suffix_factor(end);
-	if (errno || *arg < '0' || *arg > '9' || !value || !factor ||
-	    value > INT64_MAX / factor) {
-		vmdkctl_error("--cache-size: '%s' is not a size from 1 on, such as 64M",
-			      arg);
-		return -EINVAL;
-	}
-	*size = value * factor;
-	return 0;
+	if (!size_parse(arg, size) && *size)
+		return 0;
+	vmdkctl_error("--cache-size: '%s' is not a size from 1 on, such as 64M",
+		      arg);
+	return -EINVAL;
 }
 
 static int parse_device(const char *arg, int32_t *index)

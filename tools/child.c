@@ -454,8 +454,13 @@ int vmdk_child_write(int fd, const struct vmdk_image *parent, const char *name,
 	return ret;
 }
 
-/* A file is there for good when its folder is durable, too. */
-static int sync_folder(const char *path)
+/**
+ * vmdk_sync_folder - make the name of a file durable
+ * @path: the file
+ *
+ * Return: 0 or -errno.
+ */
+int vmdk_sync_folder(const char *path)
 {
 	char *folder = real_folder(path);
 	int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -482,7 +487,7 @@ static int create(const char *path, const struct vmdk_image *parent,
 	ret = vmdk_child_write(fd, parent, last_part(path), hint, why);
 	close(fd);
 	if (!ret)
-		ret = sync_folder(path);
+		ret = vmdk_sync_folder(path);
 	if (ret && !*why)
 		vmdk_refuse(why, ret, "%s: its folder cannot be written: %s",
 			    path, strerror(-ret));

@@ -17,5 +17,6 @@ int vmdk_child_create(const char *path, const struct vmdk_image *parent,
 		      char **why);
 int vmdk_child_create_unnamed(const struct vmdk_image *parent, char **path,
 			      char **why);
+int vmdk_sync_folder(const char *path);
 
 #endif

@@ -376,6 +376,20 @@ static int key_number(struct parser *p, const struct key *key, struct slice s)
 	return 0;
 }
 
+static int key_cylinders(struct parser *p, const struct key *key,
+			 struct slice s)
+{
+	p->desc->cylinders_span = (struct vmdk_span){ s.at, length(s) };
+	return key_number(p, key, s);
+}
+
+static int key_bios_cylinders(struct parser *p, const struct key *key,
+			      struct slice s)
+{
+	p->desc->bios_cylinders_span = (struct vmdk_span){ s.at, length(s) };
+	return key_number(p, key, s);
+}
+
 /* Newer writers put it into the data base, older ones on top; that one wins. */
 static int key_ddb_encoding(struct parser *p, const struct key *key,
 			    struct slice s)
@@ -401,10 +415,11 @@ static const struct key keys[] = {
 	{ "ddb.virtualHWVersion", key_string, MEMBER(hw_version), true },
 	{ "ddb.toolsVersion", key_string, MEMBER(tools_version), true },
 	{ "ddb.thinProvisioned", key_string, MEMBER(thin_provisioned), true },
-	{ "ddb.geometry.cylinders", key_number, MEMBER(physical.cylinders), true },
+	{ "ddb.geometry.cylinders", key_cylinders, MEMBER(physical.cylinders), true },
 	{ "ddb.geometry.heads", key_number, MEMBER(physical.heads), true },
 	{ "ddb.geometry.sectors", key_number, MEMBER(physical.sectors), true },
-	{ "ddb.geometry.biosCylinders", key_number, MEMBER(bios.cylinders), true },
+	{ "ddb.geometry.biosCylinders", key_bios_cylinders,
+	  MEMBER(bios.cylinders), true },
 	{ "ddb.geometry.biosHeads", key_number, MEMBER(bios.heads), true },
 	{ "ddb.geometry.biosSectors", key_number, MEMBER(bios.sectors), true },
 };
@@ -515,6 +530,7 @@ static int extent_sectors(struct parser *p, struct slice s,
 		return refuse(p, s.at,
 			      "extent has \"%s\" sectors, expected a number from 1 to %llu",
 			      quote(p, s), VMDK_CAPACITY_MAX);
+	ext->sectors_span = (struct vmdk_span){ s.at, length(s) };
 	p->desc->sectors += ext->sectors;
 	if (p->desc->sectors > VMDK_CAPACITY_MAX)
 		return refuse(p, s.at, "extents add up to more than %llu sectors",

@@ -31,6 +31,7 @@ struct vmdk_desc_extent {
 	enum vmdk_access access;
 	enum vmdk_extent_type type;
 	uint64_t sectors;
+	struct vmdk_span sectors_span;	/* digits */
 	uint64_t offset;	/* sectors; 0 where the line has none */
 	char *name;		/* as written, bytes; NULL for ZERO */
 	char *device_id;	/* trailing partition uuid / device identifier, or NULL */
@@ -56,6 +57,7 @@ struct vmdk_descriptor {
 	size_t nr_extents;
 	uint64_t sectors;		/* sum over the extents */
 	struct vmdk_geom physical, bios;
+	struct vmdk_span cylinders_span, bios_cylinders_span; /* values */
 	char *adapter_type, *uuid, *hw_version, *tools_version;
 	char *thin_provisioned;
 };

@@ -31,6 +31,7 @@ static const struct verb {
 	{ "check", verb_check },
 	{ "snapshot", verb_snapshot },
 	{ "commit", verb_commit },
+	{ "resize", verb_resize },
 };
 
 static const char help[] =
@@ -42,6 +43,7 @@ static const char help[] =
 " vmdkctl check [options] FILE\n"
 " vmdkctl snapshot [options] FILE|DEVICE NEW\n"
 " vmdkctl commit [options] FILE|DEVICE\n"
+" vmdkctl resize [options] DEVICE|FILE SIZE\n"
 "\n"
 "Make a block device of a VMware disk (VMDK).\n"
 "\n"
@@ -53,6 +55,7 @@ static const char help[] =
 " check    verify the metadata of a disk that is not attached\n"
 " snapshot make a child of a disk\n"
 " commit   write a child into its parent\n"
+" resize   change the capacity of a disk, which may be in use\n"
 "\n"
 "Options:\n"
 " -h, --help     print this text; after a verb, the options of that verb\n"

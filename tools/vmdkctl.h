@@ -38,9 +38,7 @@ int verb_info(int argc, char **argv);
 int verb_check(int argc, char **argv);
 int verb_snapshot(int argc, char **argv);
 int verb_commit(int argc, char **argv);
-
-/* detach.c */
-int detach_disk(int control, unsigned int disk, uint32_t flags);
+int verb_resize(int argc, char **argv);
 
 /* vmdkctl.c */
 __printf(1, 2) void vmdkctl_error(const char *fmt, ...);
@@ -118,6 +116,12 @@ int sysfs_disks(unsigned int **disks, size_t *nr);
 int sysfs_disks_of_file(const char *path, unsigned int **disks, size_t *nr);
 int sysfs_parse_name(const char *name, unsigned int *disk, bool *partition);
 int sysfs_device(const char *arg, unsigned int *disk);
+
+/* size.c */
+int size_parse(const char *arg, uint64_t *size);
+
+/* detach.c */
+int detach_disk(int control, unsigned int disk, uint32_t flags);
 
 /* users.c */
 char *users_of_disk(unsigned int disk, bool *passing);

@@ -28,6 +28,7 @@ $(UNIT_BUILD)/test_descriptor: tools/descriptor.c
 $(UNIT_BUILD)/test_image $(UNIT_BUILD)/test_names $(UNIT_BUILD)/test_locks: $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_ova $(UNIT_BUILD)/test_devices: $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_chain $(UNIT_BUILD)/test_child: $(UNIT_CHAIN) $(UNIT_IMAGE)
+$(UNIT_BUILD)/test_retext: tools/retext.c $(UNIT_CHAIN) $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_manifest: tools/manifest.c tools/ova_sums.c $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_kinds: tests/unit/mkstream.c tests/unit/mkcowd.c \
 			 tests/unit/mksesparse.c tools/check.c \
