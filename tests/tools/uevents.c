@@ -6,8 +6,8 @@
  *
  * Prints "listening", then for each event of a disk or partition vmdk* a line
  * "ACTION NAME", with " lacks ATTRIBUTE" for each attribute that is not below
- * /sys/block/NAME when the "add" of a disk arrives.  It runs until it is
- * killed; the lines are flushed.
+ * /sys/block/NAME when the "add" of a disk arrives, and with " RESIZE" where its
+ * size has changed.  It runs until it is killed; the lines are flushed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -72,6 +72,8 @@ static void handle(const char *event, size_t len, char **attributes)
 	if (!strcmp(action, "add") &&
 	    !strcmp(value_of(event, len, "DEVTYPE"), "disk"))
 		look(name, attributes);
+	if (!strcmp(value_of(event, len, "RESIZE"), "1"))
+		printf(" RESIZE");
 	putchar('\n');
 	fflush(stdout);
 }
