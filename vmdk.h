@@ -10,13 +10,12 @@
  *	vmdk_commit.c	  its tables back to disk, in crash-safe order
  *	vmdk_alloc.c	  its grains: claim, publish, free
  *	vmdk_gt.c	  its grain tables in memory
- *	vmdk_resize.c	more or fewer of its sectors
  *	vmdk_stream.c	compressed grain -> bytes in memory
  *	vmdk_file.c	run -> bytes of a struct file
  *
  * and beside it vmdk_ctl.c (the control device), vmdk_sysfs.c, vmdk_fold.c (the
- * top of a chain into its parent), and vmdk_chain.c (a disk's links: opened,
- * flushed, closed).  Calls go down this list only.
+ * top of a chain into its parent), vmdk_chain.c (a disk's links: opened, flushed,
+ * closed), and vmdk_resize.c (more or fewer sectors).  Calls go down this list only.
  *
  * Lock order, outermost first:
  *
@@ -67,7 +66,10 @@ struct vmdk_stream;
 
 /* ------------------------------------------------------------ vmdk_file.c */
 
-/* Why a file is held; two claims of one file conflict when either writes. */
+/*
+ * Why a file is held; two claims of one file conflict when either writes, unless
+ * that is a fold's (chain->ally).
+ */
 enum vmdk_role {
 	VMDK_ROLE_EXTENT,
 	VMDK_ROLE_DESCRIPTOR,	/* may share its file with an extent of its disk */
