@@ -128,6 +128,7 @@ static int copy_and_end(int control, unsigned int disk, bool show)
 
 /* ------------------------------------------------------------------ parents */
 
+/* Takes the reason of a failure, if there is one. */
 static int fail_why(int ret, char *why)
 {
 	if (ret)
@@ -148,10 +149,13 @@ static int open_images(unsigned int disk, const struct vmdk_chain_options *opt,
 	look.force_cid = true;
 	look.open.no_extents = true;
 	ret = sysfs_read(disk, "vmdk/backing_file", path);
-	if (ret)
-		return fail_why(ret, vmdkctl_format("vmdk%u: its file cannot be found: %s",
-						    disk, strerror(-ret)));
-	return fail_why(vmdk_chain_open(path, &look, chain, &why), why);
+	if (ret) {
+		vmdkctl_error("/dev/vmdk%u: its file cannot be found: %s", disk,
+			      strerror(-ret));
+		return ret;
+	}
+	ret = vmdk_chain_open(path, &look, chain, &why);
+	return fail_why(ret, why);
 }
 
 /*
@@ -193,7 +197,8 @@ static int open_target(const char *path, const struct vmdk_chain_options *opt,
 	write.open.write = true;
 	write.open.lock = true;
 	write.open.attached = true;
-	ret = fail_why(vmdk_chain_open(path, &write, target, &why), why);
+	ret = vmdk_chain_open(path, &write, target, &why);
+	ret = fail_why(ret, why);
 	if (ret || !target->links[0]->read_only)
 		return ret;
 	vmdkctl_error("%s: %s: nothing can be committed to it", path,
