@@ -96,6 +96,9 @@ int detach_disk(int control, unsigned int disk, uint32_t flags)
 		vmdkctl_error("/dev/vmdk%u: not attached", disk);
 	else if (ret == -EPERM || ret == -EINVAL)
 		vmdkctl_error("/dev/vmdk%u: %s", disk, strerror(-ret));
+	else if (ret == -EAGAIN)
+		vmdkctl_error("/dev/vmdk%u: is being changed by another command",
+			      disk);
 	else if (ret != -EBUSY)
 		vmdkctl_error("/dev/vmdk%u: detached, but writes since the last flush are lost: %s",
 			      disk, strerror(-ret));
