@@ -13,9 +13,10 @@
  *	vmdk_stream.c	compressed grain -> bytes in memory
  *	vmdk_file.c	run -> bytes of a struct file
  *
- * and beside it vmdk_ctl.c (the control device), vmdk_sysfs.c, vmdk_fold.c (the
- * top of a chain into its parent), vmdk_chain.c (a disk's links: opened, flushed,
- * closed), and vmdk_resize.c (more or fewer sectors).  Calls go down this list only.
+ * and beside it vmdk_ctl.c (the control device), vmdk_sysfs.c, vmdk_change.c
+ * (another link, another capacity), vmdk_fold.c (the top of a chain into its
+ * parent), vmdk_chain.c (a disk's links: opened, flushed, closed), and vmdk_resize.c
+ * (more or fewer sectors in an image).  Calls go down this list only.
  *
  * Lock order, outermost first:
  *

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Changes of a disk that is in use: another link on top, another capacity.  One
+ * at a time, and the disk cannot go meanwhile; its requests wait for the moment
+ * of the change itself.  (A fold, vmdk_fold.c, takes longer, and keeps to the same.)
+ */
+#include <linux/blk-mq.h>
+#include <linux/file.h>
+#include <linux/slab.h>
+
+#include "vmdk.h"
+
+/**
+ * vmdk_disk_start_change - keep a disk from going, and from other changes
+ * @disk: the disk
+ * @life: what it is until vmdk_disk_live()
+ *
+ * Return: 0; -EAGAIN: it is being changed; -EBUSY: it is being folded; -ENXIO.
+ */
+int vmdk_disk_start_change(struct vmdk_disk *disk, enum vmdk_life life)
+{
+	int ret = 0;
+
+	mutex_lock(&disk->disk->open_mutex);
+	if (disk->life == VMDK_LIVE)
+		WRITE_ONCE(disk->life, life);
+	else if (disk->life == VMDK_CHANGING)
+		ret = -EAGAIN;
+	else
+		ret = disk->life == VMDK_FOLDING ? -EBUSY : -ENXIO;
+	mutex_unlock(&disk->disk->open_mutex);
+	return ret;
+}
+
+static int vmdk_task_flush(struct vmdk_task *task)
+{
+	return vmdk_chain_flush(task->chain);
+}
+
+/*
+ * Do @task while no request is on its way; what waits is not lost.  Whoever waits
+ * finds the capacity that it leaves.
+ */
+static int vmdk_run_frozen(struct vmdk_disk *disk, struct vmdk_task *task)
+{
+	struct vmdk_task flush = { .run = vmdk_task_flush };
+	unsigned int flags;
+	int ret;
+
+	/* So that there is little left to do while the disk stands still. */
+	ret = vmdk_run_task(disk, &flush);
+	if (ret)
+		return ret;
+	flags = compat_freeze_queue(disk->disk->queue);
+	ret = vmdk_run_task(disk, task);
+	set_capacity_and_notify(disk->disk, disk->chain->sectors);
+	compat_unfreeze_queue(disk->disk->queue, flags);
+	return ret;
+}
+
+/**
+ * vmdk_disk_set_backing - what sysfs shows of a disk's top is another file
+ * @disk: the disk
+ * @file: belongs to the disk from now on
+ * @create_type: what it is; NULL: as before
+ */
+void vmdk_disk_set_backing(struct vmdk_disk *disk, struct file *file,
+			   const char *create_type)
+{
+	spin_lock_irq(&disk->meta_lock);
+	swap(disk->backing, file);
+	if (create_type)
+		strscpy(disk->create_type, create_type,
+			sizeof(disk->create_type));
+	spin_unlock_irq(&disk->meta_lock);
+	fput(file);
+}
+
+/* -------------------------------------------------------------- snapshot */
+
+static int vmdk_task_push(struct vmdk_task *task)
+{
+	return vmdk_chain_push(task->chain, task->push);
+}
+
+static int vmdk_do_snapshot(struct vmdk_disk *disk, struct vmdk_config *config,
+			    struct vmdk_fault *fault)
+{
+	struct vmdk_attach *attach = &config->attach;
+	struct file *backing = fget(attach->backing_fd);
+	struct vmdk_task task = { .run = vmdk_task_push };
+	struct vmdk_push *push;
+	int ret = -ENOMEM;
+
+	if (!backing)
+		return -EBADF;
+	push = kzalloc(sizeof(*push), GFP_KERNEL);
+	if (!push)
+		goto out_file;
+	task.push = push;
+	ret = vmdk_chain_prepare(disk->chain, config, push, fault,
+				 &attach->fault_extent);
+	if (!ret)
+		ret = vmdk_run_frozen(disk, &task);
+	if (ret)
+		vmdk_chain_cancel(push);
+	else
+		vmdk_disk_set_backing(disk, get_file(backing),
+				      attach->create_type);
+	kfree(push);
+out_file:
+	fput(backing);
+	return ret;
+}
+
+/**
+ * vmdk_disk_snapshot - put a link on top of /dev/vmdkN
+ * @index: the N
+ * @config: a checked call, of one link; receives the extent at fault
+ * @fault: receives the reason of a refusal
+ *
+ * Context: process context, in the ioctl.
+ * Return: 0; -ENXIO; -EAGAIN: it is being changed already; -EBUSY: it is being
+ * folded; or an error, after which the disk is as it was.
+ */
+int vmdk_disk_snapshot(u32 index, struct vmdk_config *config,
+		       struct vmdk_fault *fault)
+{
+	struct vmdk_disk *disk = vmdk_disk_get(index);
+	int ret;
+
+	if (!disk)
+		return -ENXIO;
+	ret = vmdk_disk_start_change(disk, VMDK_CHANGING);
+	if (!ret) {
+		ret = vmdk_do_snapshot(disk, config, fault);
+		vmdk_disk_live(disk);
+	}
+	put_device(disk_to_dev(disk->disk));
+	return ret;
+}
+
+/* ---------------------------------------------------------------- resize */
+
+static int vmdk_task_resize(struct vmdk_task *task)
+{
+	return vmdk_chain_resize(task->chain, task->sectors, task->fault);
+}
+
+static int vmdk_task_resize_finish(struct vmdk_task *task)
+{
+	return vmdk_chain_resize_finish(task->chain, task->sectors,
+					task->fault);
+}
+
+/**
+ * vmdk_disk_resize - the first half of a resize of /dev/vmdkN
+ * @index: the N
+ * @sectors: length of its last extent, as it is to be
+ * @shrink: it may be less than now
+ * @fault: receives the reason of a refusal
+ *
+ * No other change of the disk comes in between until vmdk_disk_resize_end().
+ *
+ * Context: process context, in the ioctl.
+ * Return: the disk; or an ERR_PTR: -ENXIO, -EAGAIN: it is being changed already,
+ * or another error, after which the disk is as it was.
+ */
+struct vmdk_disk *vmdk_disk_resize(u32 index, u64 sectors, bool shrink,
+				   struct vmdk_fault *fault)
+{
+	struct vmdk_task task = {
+		.run = vmdk_task_resize, .sectors = sectors, .fault = fault,
+	};
+	struct vmdk_disk *disk = vmdk_disk_get(index);
+	int ret;
+
+	if (!disk)
+		return ERR_PTR(-ENXIO);
+	ret = vmdk_disk_start_change(disk, VMDK_CHANGING);
+	if (ret) {
+		put_device(disk_to_dev(disk->disk));
+		return ERR_PTR(ret);
+	}
+	ret = vmdk_chain_check_resize(disk->chain, sectors, shrink, fault);
+	if (!ret)
+		ret = vmdk_run_frozen(disk, &task);
+	if (ret) {
+		vmdk_disk_resize_end(disk);
+		return ERR_PTR(ret);
+	}
+	disk->resize_to = sectors;
+	return disk;
+}
+
+/**
+ * vmdk_disk_resize_finish - the second half
+ * @disk: from vmdk_disk_resize()
+ * @index: its N
+ * @sectors: as there
+ * @backing_fd: the file to show in sysfs from now on; -1: as it was
+ * @fault: receives the reason of a refusal
+ *
+ * Context: process context, in the ioctl.
+ * Return: 0 or an error.
+ */
+int vmdk_disk_resize_finish(struct vmdk_disk *disk, u32 index, u64 sectors,
+			    int backing_fd, struct vmdk_fault *fault)
+{
+	struct vmdk_task task = {
+		.run = vmdk_task_resize_finish, .sectors = sectors,
+		.fault = fault,
+	};
+	struct file *backing = NULL;
+
+	if (index != disk->index || sectors != disk->resize_to)
+		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
+				      "the resize that has begun is another one");
+	if (backing_fd != -1) {
+		backing = fget(backing_fd);
+		if (!backing)
+			return -EBADF;
+		vmdk_disk_set_backing(disk, backing, NULL);
+	}
+	return vmdk_run_frozen(disk, &task);
+}
+
+/**
+ * vmdk_disk_resize_end - let others change the disk again
+ * @disk: from vmdk_disk_resize(); not to be touched any more
+ */
+void vmdk_disk_resize_end(struct vmdk_disk *disk)
+{
+	vmdk_disk_live(disk);
+	put_device(disk_to_dev(disk->disk));
+}
