@@ -1110,7 +1110,8 @@ int vmdk_disk_detach(u32 index, bool lazy);
 int vmdk_disk_snapshot(u32 index, struct vmdk_config *config,
 		       struct vmdk_fault *fault);
 struct vmdk_disk *vmdk_disk_get(u32 index);
-int vmdk_disk_start_change(struct vmdk_disk *disk, enum vmdk_life life);
+struct vmdk_disk *vmdk_disk_start_change(u32 index, enum vmdk_life life);
+void vmdk_disk_end_change(struct vmdk_disk *disk);
 void vmdk_disk_live(struct vmdk_disk *disk);
 void vmdk_disk_set_backing(struct vmdk_disk *disk, struct file *file,
 			   const char *create_type);
@@ -1127,7 +1128,6 @@ struct vmdk_disk *vmdk_disk_resize(u32 index, u64 sectors, bool shrink,
 				   struct vmdk_fault *fault);
 int vmdk_disk_resize_finish(struct vmdk_disk *disk, u32 index, u64 sectors,
 			    int backing_fd, struct vmdk_fault *fault);
-void vmdk_disk_resize_end(struct vmdk_disk *disk);
 
 int vmdk_ctl_register(void);
 void vmdk_ctl_unregister(void);

@@ -10,14 +10,7 @@
 
 #include "vmdk.h"
 
-/**
- * vmdk_disk_start_change - keep a disk from going, and from other changes
- * @disk: the disk
- * @life: what it is until vmdk_disk_live()
- *
- * Return: 0; -EAGAIN: it is being changed; -EBUSY: it is being folded; -ENXIO.
- */
-int vmdk_disk_start_change(struct vmdk_disk *disk, enum vmdk_life life)
+static int vmdk_leave_live(struct vmdk_disk *disk, enum vmdk_life life)
 {
 	int ret = 0;
 
@@ -30,6 +23,38 @@ int vmdk_disk_start_change(struct vmdk_disk *disk, enum vmdk_life life)
 		ret = disk->life == VMDK_FOLDING ? -EBUSY : -ENXIO;
 	mutex_unlock(&disk->disk->open_mutex);
 	return ret;
+}
+
+/**
+ * vmdk_disk_start_change - keep /dev/vmdkN from going, and from other changes
+ * @index: the N
+ * @life: what it is until vmdk_disk_end_change()
+ *
+ * Return: the disk; or an ERR_PTR: -EAGAIN: it is being changed; -EBUSY: it is
+ * being folded; -ENXIO.
+ */
+struct vmdk_disk *vmdk_disk_start_change(u32 index, enum vmdk_life life)
+{
+	struct vmdk_disk *disk = vmdk_disk_get(index);
+	int ret;
+
+	if (!disk)
+		return ERR_PTR(-ENXIO);
+	ret = vmdk_leave_live(disk, life);
+	if (!ret)
+		return disk;
+	put_device(disk_to_dev(disk->disk));
+	return ERR_PTR(ret);
+}
+
+/**
+ * vmdk_disk_end_change - let a disk go, and others change it
+ * @disk: from vmdk_disk_start_change(); not to be touched any more
+ */
+void vmdk_disk_end_change(struct vmdk_disk *disk)
+{
+	vmdk_disk_live(disk);
+	put_device(disk_to_dev(disk->disk));
 }
 
 static int vmdk_task_flush(struct vmdk_task *task)
@@ -126,17 +151,13 @@ out_file:
 int vmdk_disk_snapshot(u32 index, struct vmdk_config *config,
 		       struct vmdk_fault *fault)
 {
-	struct vmdk_disk *disk = vmdk_disk_get(index);
+	struct vmdk_disk *disk = vmdk_disk_start_change(index, VMDK_CHANGING);
 	int ret;
 
-	if (!disk)
-		return -ENXIO;
-	ret = vmdk_disk_start_change(disk, VMDK_CHANGING);
-	if (!ret) {
-		ret = vmdk_do_snapshot(disk, config, fault);
-		vmdk_disk_live(disk);
-	}
-	put_device(disk_to_dev(disk->disk));
+	if (IS_ERR(disk))
+		return PTR_ERR(disk);
+	ret = vmdk_do_snapshot(disk, config, fault);
+	vmdk_disk_end_change(disk);
 	return ret;
 }
 
@@ -160,7 +181,7 @@ static int vmdk_task_resize_finish(struct vmdk_task *task)
  * @shrink: it may be less than now
  * @fault: receives the reason of a refusal
  *
- * No other change of the disk comes in between until vmdk_disk_resize_end().
+ * No other change of the disk comes in between until vmdk_disk_end_change().
  *
  * Context: process context, in the ioctl.
  * Return: the disk; or an ERR_PTR: -ENXIO, -EAGAIN: it is being changed already,
@@ -172,21 +193,16 @@ struct vmdk_disk *vmdk_disk_resize(u32 index, u64 sectors, bool shrink,
 	struct vmdk_task task = {
 		.run = vmdk_task_resize, .sectors = sectors, .fault = fault,
 	};
-	struct vmdk_disk *disk = vmdk_disk_get(index);
+	struct vmdk_disk *disk = vmdk_disk_start_change(index, VMDK_CHANGING);
 	int ret;
 
-	if (!disk)
-		return ERR_PTR(-ENXIO);
-	ret = vmdk_disk_start_change(disk, VMDK_CHANGING);
-	if (ret) {
-		put_device(disk_to_dev(disk->disk));
-		return ERR_PTR(ret);
-	}
+	if (IS_ERR(disk))
+		return disk;
 	ret = vmdk_chain_check_resize(disk->chain, sectors, shrink, fault);
 	if (!ret)
 		ret = vmdk_run_frozen(disk, &task);
 	if (ret) {
-		vmdk_disk_resize_end(disk);
+		vmdk_disk_end_change(disk);
 		return ERR_PTR(ret);
 	}
 	disk->resize_to = sectors;
@@ -223,14 +239,4 @@ int vmdk_disk_resize_finish(struct vmdk_disk *disk, u32 index, u64 sectors,
 		vmdk_disk_set_backing(disk, backing, NULL);
 	}
 	return vmdk_run_frozen(disk, &task);
-}
-
-/**
- * vmdk_disk_resize_end - let others change the disk again
- * @disk: from vmdk_disk_resize(); not to be touched any more
- */
-void vmdk_disk_resize_end(struct vmdk_disk *disk)
-{
-	vmdk_disk_live(disk);
-	put_device(disk_to_dev(disk->disk));
 }

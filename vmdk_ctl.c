@@ -552,7 +552,7 @@ static int vmdk_finish_resize(struct vmdk_ctl *ctl,
 	ret = vmdk_disk_resize_finish(ctl->resizing, resize->index,
 				      resize->sectors, resize->backing_fd,
 				      fault);
-	vmdk_disk_resize_end(ctl->resizing);
+	vmdk_disk_end_change(ctl->resizing);
 	ctl->resizing = NULL;
 	return ret;
 }
@@ -668,7 +668,7 @@ static int vmdk_ctl_release(struct inode *inode, struct file *file)
 	if (ctl->fold)
 		vmdk_ctl_cancel(ctl);
 	if (ctl->resizing)
-		vmdk_disk_resize_end(ctl->resizing);
+		vmdk_disk_end_change(ctl->resizing);
 	kfree(ctl);
 	return 0;
 }

@@ -527,12 +527,6 @@ static struct vmdk_fold *vmdk_fold_new(struct vmdk_disk *disk,
 	return ERR_PTR(ret);
 }
 
-static void vmdk_fold_put_disk(struct vmdk_disk *disk)
-{
-	vmdk_disk_live(disk);
-	put_device(disk_to_dev(disk->disk));
-}
-
 /**
  * vmdk_fold_begin - begin to fold the top of a disk into its parent
  * @config: a checked call, @config->attach.index the disk's; receives the extent at
@@ -548,20 +542,15 @@ static void vmdk_fold_put_disk(struct vmdk_disk *disk)
 struct vmdk_fold *vmdk_fold_begin(struct vmdk_config *config,
 				  struct vmdk_fault *fault)
 {
-	struct vmdk_disk *disk = vmdk_disk_get(config->attach.index);
 	struct vmdk_fold *fold;
-	int ret;
+	struct vmdk_disk *disk;
 
-	if (!disk)
-		return ERR_PTR(-ENXIO);
-	ret = vmdk_disk_start_change(disk, VMDK_FOLDING);
-	if (ret) {
-		put_device(disk_to_dev(disk->disk));
-		return ERR_PTR(ret);
-	}
+	disk = vmdk_disk_start_change(config->attach.index, VMDK_FOLDING);
+	if (IS_ERR(disk))
+		return ERR_CAST(disk);
 	fold = vmdk_fold_new(disk, config, fault);
 	if (IS_ERR(fold))
-		vmdk_fold_put_disk(disk);
+		vmdk_disk_end_change(disk);
 	return fold;
 }
 
@@ -676,7 +665,7 @@ int vmdk_fold_end(struct vmdk_fold *fold)
 	vmdk_disk_set_backing(disk, get_file(fold->backing),
 			      fold->create_type);
 	vmdk_fold_free(fold);
-	vmdk_fold_put_disk(disk);
+	vmdk_disk_end_change(disk);
 	return 0;
 }
 
@@ -702,6 +691,6 @@ int vmdk_fold_cancel(struct vmdk_fold *fold)
 	ret = vmdk_run_task(disk, &leave);
 	vmdk_chain_free(fold->target);
 	vmdk_fold_free(fold);
-	vmdk_fold_put_disk(disk);
+	vmdk_disk_end_change(disk);
 	return ret;
 }
