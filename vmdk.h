@@ -1116,6 +1116,7 @@ void vmdk_disk_live(struct vmdk_disk *disk);
 void vmdk_disk_set_backing(struct vmdk_disk *disk, struct file *file,
 			   const char *create_type);
 int vmdk_run_task(struct vmdk_disk *disk, struct vmdk_task *task);
+int vmdk_run_frozen(struct vmdk_disk *disk, struct vmdk_task *task);
 
 struct vmdk_fold *vmdk_fold_begin(struct vmdk_config *config,
 				  struct vmdk_fault *fault);

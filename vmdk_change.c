@@ -62,11 +62,17 @@ static int vmdk_task_flush(struct vmdk_task *task)
 	return vmdk_chain_flush(task->chain);
 }
 
-/*
- * Do @task while no request is on its way; what waits is not lost.  Whoever waits
- * finds the capacity that it leaves.
+/**
+ * vmdk_run_frozen - do something for a disk while no request is on its way
+ * @disk: the disk
+ * @task: as for vmdk_run_task(); it may change the disk's chain
+ *
+ * What waits is not lost, and finds the capacity that @task leaves.
+ *
+ * Context: process context, not in a worker of the disk.
+ * Return: what @task->run returned, or the error of a flush before it.
  */
-static int vmdk_run_frozen(struct vmdk_disk *disk, struct vmdk_task *task)
+int vmdk_run_frozen(struct vmdk_disk *disk, struct vmdk_task *task)
 {
 	struct vmdk_task flush = { .run = vmdk_task_flush };
 	unsigned int flags;

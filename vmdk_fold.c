@@ -569,36 +569,6 @@ static int vmdk_fold_switch(struct vmdk_fold *fold)
 	return ret;
 }
 
-/* Nobody writes to the disk: its queue is frozen. */
-static int vmdk_task_fold_finish(struct vmdk_task *task)
-{
-	struct vmdk_fold *fold = task->fold;
-	int ret = 0;
-
-	while (!ret && atomic_read(&fold->nr_dirty))
-		ret = vmdk_fold_step(fold);
-	if (!ret && (READ_ONCE(fold->chain->damaged) ||
-		     READ_ONCE(fold->target->damaged)))
-		ret = -EIO;
-	if (!ret)
-		ret = vmdk_chain_flush(fold->target);
-	if (ret)
-		return ret;
-	ret = vmdk_chain_finish(fold->chain);
-	if (!ret)
-		ret = vmdk_fold_switch(fold);
-	if (ret)
-		vmdk_commit_later(fold->chain, false);
-	return ret;
-}
-
-static int vmdk_task_fold_flush(struct vmdk_task *task)
-{
-	int ret = vmdk_chain_flush(task->fold->target);
-
-	return ret ?: vmdk_chain_flush(task->chain);
-}
-
 /* Counters go on from where they were. */
 static void vmdk_fold_add_stats(const struct vmdk_fold *fold)
 {
@@ -627,19 +597,40 @@ static void vmdk_fold_swap(struct vmdk_fold *fold)
 	WRITE_ONCE(disk->fold, NULL);
 }
 
-static int vmdk_fold_finish_frozen(struct vmdk_fold *fold)
+static int vmdk_fold_copy_rest(struct vmdk_fold *fold)
 {
-	struct vmdk_task finish = { .run = vmdk_task_fold_finish, .fold = fold };
-	struct vmdk_disk *disk = fold->disk;
-	unsigned int flags;
+	int ret = 0;
+
+	while (!ret && atomic_read(&fold->nr_dirty))
+		ret = vmdk_fold_step(fold);
+	if (!ret && (READ_ONCE(fold->chain->damaged) ||
+		     READ_ONCE(fold->target->damaged)))
+		ret = -EIO;
+	return ret ?: vmdk_chain_flush(fold->target);
+}
+
+/* Nobody writes to the disk: its queue is frozen. */
+static int vmdk_task_fold_finish(struct vmdk_task *task)
+{
+	struct vmdk_fold *fold = task->fold;
 	int ret;
 
-	flags = compat_freeze_queue(disk->disk->queue);
-	ret = vmdk_run_task(disk, &finish);
+	ret = vmdk_fold_copy_rest(fold);
+	if (ret)
+		return ret;
+	ret = vmdk_chain_finish(fold->chain);
 	if (!ret)
+		ret = vmdk_fold_switch(fold);
+	if (ret)
+		vmdk_commit_later(fold->chain, false);
+	else
 		vmdk_fold_swap(fold);
-	compat_unfreeze_queue(disk->disk->queue, flags);
 	return ret;
+}
+
+static int vmdk_task_fold_flush(struct vmdk_task *task)
+{
+	return vmdk_chain_flush(task->fold->target);
 }
 
 /**
@@ -652,13 +643,14 @@ static int vmdk_fold_finish_frozen(struct vmdk_fold *fold)
 int vmdk_fold_end(struct vmdk_fold *fold)
 {
 	struct vmdk_task flush = { .run = vmdk_task_fold_flush, .fold = fold };
+	struct vmdk_task finish = { .run = vmdk_task_fold_finish, .fold = fold };
 	struct vmdk_disk *disk = fold->disk;
 	int ret;
 
 	/* So that there is little left to do while the disk stands still. */
 	ret = vmdk_run_task(disk, &flush);
 	if (!ret)
-		ret = vmdk_fold_finish_frozen(fold);
+		ret = vmdk_run_frozen(disk, &finish);
 	if (ret)
 		return ret;
 	vmdk_chain_free(fold->chain);
