@@ -295,16 +295,23 @@ static int vmdk_copy_message(u64 address, u32 room,
 
 /* ---------------------------------------------------------------- ioctls */
 
-static int vmdk_do_attach(struct vmdk_config *config, struct vmdk_fault *fault)
+/* What belongs to config->attach; to be freed by the caller after an error too. */
+static int vmdk_read_config(struct vmdk_config *config,
+			    struct vmdk_fault *fault)
 {
 	int ret;
 
 	ret = vmdk_check_head(&config->attach, fault);
-	if (ret)
-		return ret;
-	ret = vmdk_copy_config(config);
 	if (!ret)
-		ret = vmdk_check_config(config, fault);
+		ret = vmdk_copy_config(config);
+	return ret ?: vmdk_check_config(config, fault);
+}
+
+static int vmdk_do_attach(struct vmdk_config *config, struct vmdk_fault *fault)
+{
+	int ret;
+
+	ret = vmdk_read_config(config, fault);
 	if (!ret)
 		ret = vmdk_disk_attach(config, fault);
 	vmdk_free_config(config);
@@ -346,12 +353,7 @@ static int vmdk_do_fold_begin(struct vmdk_ctl *ctl, struct vmdk_config *config,
 	struct vmdk_fold *fold;
 	int ret;
 
-	ret = vmdk_check_head(&config->attach, fault);
-	if (ret)
-		return ret;
-	ret = vmdk_copy_config(config);
-	if (!ret)
-		ret = vmdk_check_config(config, fault);
+	ret = vmdk_read_config(config, fault);
 	if (!ret) {
 		fold = vmdk_fold_begin(config, fault);
 		ret = PTR_ERR_OR_ZERO(fold);
