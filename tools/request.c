@@ -304,6 +304,26 @@ static void report_refusal(const struct vmdk_chain *chain,
 		      *req->message ? req->message : strerror(err));
 }
 
+/* ATTACH, or another call that takes the same. */
+static int call_with_chain(int control, unsigned long call,
+			   const struct vmdk_chain *chain,
+			   const struct attach_options *opt, int32_t *index)
+{
+	struct request req = { 0 };
+	int ret;
+
+	ret = fill_request(chain, opt, &req);
+	if (!ret && ioctl(control, call, &req.attach)) {
+		ret = -errno;
+		req.message[sizeof(req.message) - 1] = '\0';
+		report_refusal(chain, &req, -ret);
+	}
+	*index = req.attach.index;
+	free(req.extents);
+	free(req.windows);
+	return ret;
+}
+
 /**
  * attach_request - have the kernel make the device
  * @control: the control node
@@ -316,19 +336,7 @@ static void report_refusal(const struct vmdk_chain *chain,
 int attach_request(int control, const struct vmdk_chain *chain,
 		   const struct attach_options *opt, int32_t *index)
 {
-	struct request req = { 0 };
-	int ret;
-
-	ret = fill_request(chain, opt, &req);
-	if (!ret && ioctl(control, VMDK_ATTACH, &req.attach)) {
-		ret = -errno;
-		req.message[sizeof(req.message) - 1] = '\0';
-		report_refusal(chain, &req, -ret);
-	}
-	*index = req.attach.index;
-	free(req.extents);
-	free(req.windows);
-	return ret;
+	return call_with_chain(control, VMDK_ATTACH, chain, opt, index);
 }
 
 static int call_snapshot(int control, unsigned int disk,
@@ -399,16 +407,7 @@ int attach_fold(int control, unsigned int disk, const struct vmdk_chain *chain,
 		uint32_t flags)
 {
 	struct attach_options opt = { .index = disk, .flags = flags };
-	struct request req = { 0 };
-	int ret;
+	int32_t index;
 
-	ret = fill_request(chain, &opt, &req);
-	if (!ret && ioctl(control, VMDK_FOLD_BEGIN, &req.attach)) {
-		ret = -errno;
-		req.message[sizeof(req.message) - 1] = '\0';
-		report_refusal(chain, &req, -ret);
-	}
-	free(req.extents);
-	free(req.windows);
-	return ret;
+	return call_with_chain(control, VMDK_FOLD_BEGIN, chain, &opt, &index);
 }
