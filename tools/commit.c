@@ -148,12 +148,9 @@ static int open_images(unsigned int disk, const struct vmdk_chain_options *opt,
 
 	look.force_cid = true;
 	look.open.no_extents = true;
-	ret = sysfs_read(disk, "vmdk/backing_file", path);
-	if (ret) {
-		vmdkctl_error("/dev/vmdk%u: its file cannot be found: %s", disk,
-			      strerror(-ret));
+	ret = sysfs_backing_file(disk, path);
+	if (ret)
 		return ret;
-	}
 	ret = vmdk_chain_open(path, &look, chain, &why);
 	return fail_why(ret, why);
 }
@@ -355,16 +352,12 @@ static int commit_file(const char *path, const struct commit_options *opt)
 static int commit(const char *name, const struct commit_options *opt)
 {
 	unsigned int disk;
-	int ret = sysfs_device(name, &disk);
+	int ret = sysfs_device_or_file(name, &disk);
 
 	catch_signals();
 	if (!ret)
 		return commit_device(name, disk, opt);
-	if (ret == -ENOTBLK)
-		return commit_file(name, opt);
-	vmdkctl_error("%s: %s", name, ret == -EINVAL ?
-		      "is a partition, name the disk" : "is no attached disk");
-	return STATUS_FAILED;
+	return ret == -ENOTBLK ? commit_file(name, opt) : STATUS_FAILED;
 }
 
 static int parse(int argc, char **argv, struct commit_options *opt)

@@ -25,13 +25,8 @@ static int open_top(unsigned int disk, struct vmdk_image **top)
 	char path[SYSFS_VALUE_MAX];
 	int ret;
 
-	ret = sysfs_read(disk, "vmdk/backing_file", path);
-	if (ret) {
-		vmdkctl_error("vmdk%u: its file cannot be found: %s", disk,
-			      strerror(-ret));
-		return ret;
-	}
-	return vmdk_image_open(path, &opt, top);
+	ret = sysfs_backing_file(disk, path);
+	return ret ?: vmdk_image_open(path, &opt, top);
 }
 
 static int open_child(const char *path, struct vmdk_image **child)

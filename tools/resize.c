@@ -173,13 +173,8 @@ static int open_top(const struct resize *r, struct vmdk_image **top)
 	char path[SYSFS_VALUE_MAX];
 	int ret;
 
-	ret = sysfs_read(r->disk, "vmdk/backing_file", path);
-	if (ret) {
-		vmdkctl_error("/dev/vmdk%u: its file cannot be found: %s",
-			      r->disk, strerror(-ret));
-		return ret;
-	}
-	return vmdk_image_open(path, &opt, top);
+	ret = sysfs_backing_file(r->disk, path);
+	return ret ?: vmdk_image_open(path, &opt, top);
 }
 
 /* Returns a file that is the descriptor from now on; -1: it is where it was. */
@@ -288,15 +283,11 @@ static int resize_file(struct resize *r)
 
 static int resize(struct resize *r, const char *from)
 {
-	int ret = sysfs_device(from, &r->disk);
+	int ret = sysfs_device_or_file(from, &r->disk);
 	bool file = ret == -ENOTBLK;
 
-	if (ret && !file) {
-		vmdkctl_error("%s: %s", from, ret == -EINVAL ?
-			      "is a partition, name the disk" :
-			      "is no attached disk");
+	if (ret && !file)
 		return STATUS_FAILED;
-	}
 	ret = open_control(r);
 	if (!ret)
 		ret = file ? resize_file(r) : resize_disk(r);

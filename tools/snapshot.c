@@ -80,7 +80,7 @@ static int make_snapshot(const char *from, const char *new,
 			 const struct vmdk_chain_options *opt, bool fsfreeze)
 {
 	unsigned int disk;
-	int ret = sysfs_device(from, &disk);
+	int ret = sysfs_device_or_file(from, &disk);
 
 	if (ret == -ENOTBLK && fsfreeze) {
 		vmdkctl_error("%s: --fsfreeze is for a device", from);
@@ -88,12 +88,8 @@ static int make_snapshot(const char *from, const char *new,
 	}
 	if (ret == -ENOTBLK)
 		return snapshot_file(from, new, opt);
-	if (ret) {
-		vmdkctl_error("%s: %s", from, ret == -EINVAL ?
-			      "is a partition, name the disk" :
-			      "is no attached disk");
+	if (ret)
 		return STATUS_FAILED;
-	}
 	return snapshot_device(disk, new, fsfreeze) ? STATUS_FAILED :
 						      STATUS_OK;
 }

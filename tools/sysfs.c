@@ -238,3 +238,38 @@ int sysfs_device(const char *arg, unsigned int *disk)
 		return -EINVAL;
 	return is_attached(*disk) ? 0 : -ENXIO;
 }
+
+/**
+ * sysfs_device_or_file - the same, for verbs that take nothing else
+ * @arg: a path below /dev, a link to one, or the kernel's name; or a file's path
+ * @disk: receives the N of vmdkN
+ *
+ * Return: 0; -ENOTBLK when @arg is no device; or -errno after a line on stderr.
+ */
+int sysfs_device_or_file(const char *arg, unsigned int *disk)
+{
+	int ret = sysfs_device(arg, disk);
+
+	if (ret == -EINVAL)
+		vmdkctl_error("%s: is a partition, name the disk", arg);
+	else if (ret && ret != -ENOTBLK)
+		vmdkctl_error("%s: is no attached disk", arg);
+	return ret;
+}
+
+/**
+ * sysfs_backing_file - where the file of a disk is
+ * @disk: the N of vmdkN
+ * @path: receives it
+ *
+ * Return: 0, or -errno after a line on stderr.
+ */
+int sysfs_backing_file(unsigned int disk, char path[SYSFS_VALUE_MAX])
+{
+	int ret = sysfs_read(disk, "vmdk/backing_file", path);
+
+	if (ret)
+		vmdkctl_error("/dev/vmdk%u: its file cannot be found: %s", disk,
+			      strerror(-ret));
+	return ret;
+}

@@ -116,6 +116,8 @@ int sysfs_disks(unsigned int **disks, size_t *nr);
 int sysfs_disks_of_file(const char *path, unsigned int **disks, size_t *nr);
 int sysfs_parse_name(const char *name, unsigned int *disk, bool *partition);
 int sysfs_device(const char *arg, unsigned int *disk);
+int sysfs_device_or_file(const char *arg, unsigned int *disk);
+int sysfs_backing_file(unsigned int disk, char path[SYSFS_VALUE_MAX]);
 
 /* size.c */
 int size_parse(const char *arg, uint64_t *size);
