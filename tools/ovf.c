@@ -5,19 +5,17 @@
  * Elements are known by their local name alone: drafts and releases of OVF have
  * different namespaces, and the drafts write <Section xsi:type="...DiskSection">.
  *
- * The text is hostile.  libxml2 reads it without network and without replacing
- * entities, within its own limits of depth and length.  A document type, which
- * no OVF has, is refused before libxml2 sees it, so that there are no entities.
- * The text is taken for UTF-8 whatever it declares: other encodings would bring
- * in iconv.
+ * The text is hostile.  A document type, which no OVF has, is refused where it
+ * begins, so that there are no entities.  The text is taken for UTF-8 whatever it
+ * declares.
  */
-#define _GNU_SOURCE	/* reallocarray, memmem */
+#define _GNU_SOURCE	/* reallocarray */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <libxml/xmlreader.h>
+#include <expat.h>
 
 #include "ovf.h"
 #include "path.h"
@@ -25,18 +23,17 @@
 #define ENTRIES_MAX	1024	/* files, and disks */
 
 struct reader {
-	xmlTextReaderPtr xml;
+	XML_Parser xml;
 	const char *path;
 	struct vmdk_ovf *ovf;
 	char **why;
+	int error;	/* the first one; nothing is read any more */
 };
 
 static int refuse(struct reader *r, const char *text)
 {
-	int line = r->xml ? xmlTextReaderGetParserLineNumber(r->xml) : 1;
-
-	return vmdk_refuse(r->why, -EINVAL, "%s: OVF descriptor at line %d: %s",
-			   r->path, line, text);
+	return vmdk_refuse(r->why, -EINVAL, "%s: OVF descriptor at line %lu: %s",
+			   r->path, XML_GetCurrentLineNumber(r->xml), text);
 }
 
 static int no_memory(struct reader *r)
@@ -45,74 +42,74 @@ static int no_memory(struct reader *r)
 			   strerror(ENOMEM));
 }
 
-/* Keep the value of the attribute at hand. */
-static int keep(struct reader *r, char **value)
+/* The value of an attribute that is to be kept. */
+static int keep(struct reader *r, char **kept, const char *value)
 {
-	const xmlChar *text = xmlTextReaderConstValue(r->xml);
-
-	if (*value)
+	if (*kept)
 		return refuse(r, "an attribute is given twice");
-	*value = strdup(text ? (const char *)text : "");
-	return *value ? 0 : no_memory(r);
+	*kept = strdup(value);
+	return *kept ? 0 : no_memory(r);
 }
 
-/* The attribute at hand; false when it is not a number. */
-static bool is_number(struct reader *r, uint64_t *value)
+static bool is_number(const char *text, uint64_t *value)
 {
-	const char *text = (const char *)xmlTextReaderConstValue(r->xml);
-
 	*value = 0;
 	do {
-		if (!text || *text < '0' || *text > '9' || *value >> 59)
+		if (*text < '0' || *text > '9' || *value >> 59)
 			return false;
 		*value = *value * 10 + (*text - '0');
 	} while (*++text);
 	return true;
 }
 
-static int keep_chunk_size(struct reader *r, struct vmdk_ovf_file *file)
+static int keep_chunk_size(struct reader *r, struct vmdk_ovf_file *file,
+			   const char *value)
 {
-	return is_number(r, &file->chunk_size) ? 0 :
+	return is_number(value, &file->chunk_size) ? 0 :
 	       refuse(r, "chunkSize is not a number");
 }
 
 /* It is only needed to tell whether all chunks are there. */
-static int keep_size(struct reader *r, struct vmdk_ovf_file *file)
+static int keep_size(struct vmdk_ovf_file *file, const char *value)
 {
-	if (!is_number(r, &file->size))
+	if (!is_number(value, &file->size))
 		file->size = 0;
 	return 0;
 }
 
-/* The local name of the element or attribute at hand. */
-static bool name_is(struct reader *r, const char *name)
+/* The name of an element or attribute without its prefix. */
+static const char *local_name(const char *name)
 {
-	return !strcmp((const char *)xmlTextReaderConstLocalName(r->xml), name);
+	const char *colon = strrchr(name, ':');
+
+	return colon ? colon + 1 : name;
 }
 
-static int file_attribute(struct reader *r, struct vmdk_ovf_file *file)
+static int file_attribute(struct reader *r, struct vmdk_ovf_file *file,
+			  const char *name, const char *value)
 {
-	if (name_is(r, "id"))
-		return keep(r, &file->id);
-	if (name_is(r, "href"))
-		return keep(r, &file->href);
-	if (name_is(r, "compression"))
-		return keep(r, &file->compression);
-	if (name_is(r, "chunkSize"))
-		return keep_chunk_size(r, file);
-	if (name_is(r, "size"))
-		return keep_size(r, file);
+	if (!strcmp(name, "id"))
+		return keep(r, &file->id, value);
+	if (!strcmp(name, "href"))
+		return keep(r, &file->href, value);
+	if (!strcmp(name, "compression"))
+		return keep(r, &file->compression, value);
+	if (!strcmp(name, "chunkSize"))
+		return keep_chunk_size(r, file, value);
+	if (!strcmp(name, "size"))
+		return keep_size(file, value);
 	return 0;
 }
 
-static int disk_attribute(struct reader *r, struct vmdk_ovf_disk *disk)
+static int disk_attribute(struct reader *r, struct vmdk_ovf_disk *disk,
+			  const char *name, const char *value)
 {
-	if (name_is(r, "diskId"))
-		return keep(r, &disk->id);
-	if (name_is(r, "fileRef"))
-		return keep(r, &disk->file_ref);
-	if (name_is(r, "parentRef"))
-		return keep(r, &disk->parent_ref);
+	if (!strcmp(name, "diskId"))
+		return keep(r, &disk->id, value);
+	if (!strcmp(name, "fileRef"))
+		return keep(r, &disk->file_ref, value);
+	if (!strcmp(name, "parentRef"))
+		return keep(r, &disk->parent_ref, value);
 	return 0;
 }
 
@@ -132,7 +129,8 @@ static int add_entry(struct reader *r, void **array, size_t *nr, size_t size)
 	return 0;
 }
 
-static int read_file(struct reader *r)
+/* @attributes: names and values by turns, up to a NULL. */
+static int read_file(struct reader *r, const char **attributes)
 {
 	struct vmdk_ovf *ovf = r->ovf;
 	struct vmdk_ovf_file *file;
@@ -142,14 +140,15 @@ static int read_file(struct reader *r)
 	if (ret)
 		return ret;
 	file = &ovf->files[ovf->nr_files - 1];
-	while (!ret && xmlTextReaderMoveToNextAttribute(r->xml) == 1)
-		ret = file_attribute(r, file);
+	for (; *attributes && !ret; attributes += 2)
+		ret = file_attribute(r, file, local_name(attributes[0]),
+				     attributes[1]);
 	if (!ret && !file->href)
 		return refuse(r, "a File has no href");
 	return ret;
 }
 
-static int read_disk(struct reader *r)
+static int read_disk(struct reader *r, const char **attributes)
 {
 	struct vmdk_ovf *ovf = r->ovf;
 	struct vmdk_ovf_disk *disk;
@@ -159,82 +158,56 @@ static int read_disk(struct reader *r)
 	if (ret)
 		return ret;
 	disk = &ovf->disks[ovf->nr_disks - 1];
-	while (!ret && xmlTextReaderMoveToNextAttribute(r->xml) == 1)
-		ret = disk_attribute(r, disk);
+	for (; *attributes && !ret; attributes += 2)
+		ret = disk_attribute(r, disk, local_name(attributes[0]),
+				     attributes[1]);
 	return ret;
 }
 
-static int read_node(struct reader *r)
+static void stop(struct reader *r, int error)
 {
-	if (xmlTextReaderNodeType(r->xml) != XML_READER_TYPE_ELEMENT)
-		return 0;
-	if (name_is(r, "File"))
-		return read_file(r);
-	if (name_is(r, "Disk"))
-		return read_disk(r);
-	return 0;
+	r->error = error;
+	XML_StopParser(r->xml, XML_FALSE);
 }
 
-/* How long is the construct at @text, from @head to @tail?  0: it is not there. */
-static size_t span(const char *text, size_t size, const char *head,
-		   const char *tail)
+static void start_element(void *arg, const char *name, const char **attributes)
 {
-	const char *end;
+	struct reader *r = arg;
+	int ret = 0;
 
-	if (size < strlen(head) || memcmp(text, head, strlen(head)))
-		return 0;
-	end = memmem(text + strlen(head), size - strlen(head), tail,
-		     strlen(tail));
-	return end ? (size_t)(end - text) + strlen(tail) : size;
+	if (r->error)
+		return;
+	name = local_name(name);
+	if (!strcmp(name, "File"))
+		ret = read_file(r, attributes);
+	else if (!strcmp(name, "Disk"))
+		ret = read_disk(r, attributes);
+	if (ret)
+		stop(r, ret);
 }
 
-/* In front of it can only be blanks, comments and processing instructions. */
-static bool has_document_type(const char *text, size_t size)
+static void start_document_type(void *arg, const char *name,
+				const char *system_id, const char *public_id,
+				int has_internal_subset)
 {
-	size_t at = 0, n;
+	struct reader *r = arg;
 
-	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
-		at = 3;
-	do {
-		while (at < size && strchr(" \t\r\n", text[at]) && text[at])
-			at++;
-		n = span(text + at, size - at, "<?", "?>");
-		if (!n)
-			n = span(text + at, size - at, "<!--", "-->");
-		at += n;
-	} while (n);
-	return span(text + at, size - at, "<!DOCTYPE", ">");
+	(void)name;
+	(void)system_id;
+	(void)public_id;
+	(void)has_internal_subset;
+	stop(r, refuse(r, "it has a document type, which an OVF has not"));
 }
 
-/* libxml2's own messages would go to stderr, and have many lines. */
-static void be_silent(void *arg, const char *msg, xmlParserSeverities severity,
-		      xmlTextReaderLocatorPtr locator)
+static int read_text(struct reader *r, const char *text, size_t size)
 {
-	(void)arg;
-	(void)msg;
-	(void)severity;
-	(void)locator;
-}
-
-/* Some, about encodings, go past the handler of the reader. */
-static void be_silent_too(void *arg, const char *msg, ...)
-{
-	(void)arg;
-	(void)msg;
-}
-
-static int read_nodes(struct reader *r)
-{
-	int ret = 0, more;
-
-	do {
-		more = xmlTextReaderRead(r->xml);
-		if (more == 1)
-			ret = read_node(r);
-	} while (!ret && more == 1);
-	if (!ret && more < 0)
-		ret = refuse(r, "it is not well-formed XML");
-	return ret;
+	XML_SetUserData(r->xml, r);
+	XML_SetStartElementHandler(r->xml, start_element);
+	XML_SetStartDoctypeDeclHandler(r->xml, start_document_type);
+	if (XML_Parse(r->xml, text, size, true) == XML_STATUS_OK || r->error)
+		return r->error;
+	return XML_GetErrorCode(r->xml) == XML_ERROR_NO_MEMORY ?
+	       no_memory(r) : refuse(r, "it is not well-formed XML");
 }
 
 /**
@@ -254,16 +227,11 @@ int vmdk_ovf_parse(const char *text, size_t size, const char *path,
 	int ret;
 
 	memset(ovf, 0, sizeof(*ovf));
-	if (has_document_type(text, size))
-		return refuse(&r, "it has a document type, which an OVF has not");
-	xmlSetGenericErrorFunc(NULL, be_silent_too);
-	r.xml = xmlReaderForMemory(text, size, NULL, "UTF-8", XML_PARSE_NONET |
-				   XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	r.xml = XML_ParserCreate("UTF-8");
 	if (!r.xml)
 		return no_memory(&r);
-	xmlTextReaderSetErrorHandler(r.xml, be_silent, NULL);
-	ret = read_nodes(&r);
-	xmlFreeTextReader(r.xml);
+	ret = read_text(&r, text, size);
+	XML_ParserFree(r.xml);
 	if (ret)
 		vmdk_ovf_free(ovf);
 	return ret;

@@ -4,9 +4,8 @@
 TOOLS_BUILD := build/tools
 TOOLS_SOURCES := $(wildcard tools/*.c) vmdk_format.c vmdk_foreign.c
 TOOLS_OBJECTS := $(patsubst %.c,$(TOOLS_BUILD)/%.o,$(notdir $(TOOLS_SOURCES)))
-XML_CPPFLAGS := $(shell xml2-config --cflags 2>/dev/null)
-TOOLS_CPPFLAGS := -D_FILE_OFFSET_BITS=64 -Iinclude -Itools $(XML_CPPFLAGS)
-TOOLS_LIBS := -lsmartcols -ljson-c -lmount -lxml2 -lz -lgcrypt
+TOOLS_CPPFLAGS := -D_FILE_OFFSET_BITS=64 -Iinclude -Itools
+TOOLS_LIBS := -lsmartcols -ljson-c -lmount -lexpat -lz -lgcrypt
 
 $(TOOLS_BUILD)/vmdkctl: $(TOOLS_OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(TOOLS_LIBS)

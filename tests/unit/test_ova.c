@@ -652,7 +652,7 @@ static void test_hostile_xml(void **state)
 	refuse_ovf("\xff\xfe<\0e\0", "it is not well-formed XML");
 }
 
-/* Nor in any way in which an XML may be written: libxml2 says more of those. */
+/* Nor in any way in which an XML may be written: they are for others to read. */
 static void test_encodings(void **state)
 {
 	static const char * const starts[] = {

@@ -37,7 +37,7 @@ $(UNIT_BUILD)/test_kinds: tests/unit/mkstream.c tests/unit/mkcowd.c \
 			 $(UNIT_IMAGE)
 
 $(UNIT_TESTS): $(UNIT_BUILD)/%: tests/unit/%.c $(UNIT_HEADERS) | $(UNIT_BUILD)
-	$(CC) $(UNIT_FLAGS) -o $@ $(filter %.c,$^) -lcmocka -lz -lxml2 -lgcrypt
+	$(CC) $(UNIT_FLAGS) -o $@ $(filter %.c,$^) -lcmocka -lz -lexpat -lgcrypt
 
 $(UNIT_BUILD)/fuzz_format: $(UNIT_CHECK) tests/unit/mkstream.c \
 			  tests/unit/mkcowd.c tests/unit/mksesparse.c
@@ -49,7 +49,7 @@ $(UNIT_BUILD)/fuzz_tar: tools/tar.c tools/ovf.c tools/ova.c tools/ova_sums.c \
 		       tools/path.c tools/grain_tables.c $(UNIT_FORMAT)
 
 $(UNIT_BUILD)/fuzz_%: tests/unit/fuzz_%.c $(UNIT_HEADERS) | $(UNIT_BUILD)
-	clang $(UNIT_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lz -lxml2 -lgcrypt
+	clang $(UNIT_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lz -lexpat -lgcrypt
 
 $(UNIT_BUILD):
 	mkdir -p $@
