@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Power cuts; included by the top Makefile.
-#	make test-power		10,000 of them: POINTS for each of six kinds of disk;
+#	make test-power		10,000 of them: POINTS for each of eight kinds of disk;
 #				then proof that they find what is wrong
 
 POWER_BUILD := build/power
@@ -12,7 +12,7 @@ $(POWER_BUILD)/powercut: tests/power/powercut.c tests/tools/stamp.c tests/tools/
 $(POWER_BUILD):
 	mkdir -p $@
 
-test-power: POINTS ?= 1700
+test-power: POINTS ?= 1250
 test-power: $(POWER_BUILD)/powercut
 	tests/guest/deps
 	tests/guest/prepare 6.1
