@@ -3,14 +3,19 @@
  * ctl - raw ioctls on /dev/vmdk-control, right and wrong ones.
  *
  *	ctl features
- *	ctl ioctl NUMBER [null|bad|zeros]
+ *	ctl ioctl NUMBER [null|bad|sealed|zeros]
  *	ctl attach [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl failing [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl detach INDEX [PATH.MEMBER=VALUE...]
  *	ctl snapshot INDEX [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl fold [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl resize INDEX SECTORS [PATH.MEMBER=VALUE...]
+ *	ctl sealed attach|fold ...
  *	ctl harm DEVICE
+ *	ctl range WAY FILE BYTE BYTES
+ *	ctl direct DEVICE
+ *	ctl coherent DEVICE
+ *	ctl arguments DEVICE
  *	ctl copy FROM TO [BYTE WIDTH VALUE]...
  *	ctl poke FILE [BYTE WIDTH VALUE]...
  *	ctl truncate FILE BYTES
@@ -36,8 +41,19 @@
  * resize makes the first call of the two, or another with resize.flags, and closes
  * the control device, as a program that was killed in between does.
  *
+ * sealed does the same with the structure of the call in memory that can be read only.
+ *
  * harm tries to make a device writable and to write to it, in every way that
  * there is, and prints those that seem to succeed, or "none".
+ *
+ * range changes a part of a device in one WAY: discard, zeroout, secure (BLKSECDISCARD),
+ * punch or zero (fallocate; the first of them also for a file).
+ *
+ * direct reads and writes around the page cache, at odd places, with odd lengths, and
+ * from odd memory; coherent compares what the page cache, a mapping, and direct reads
+ * see of a device of 2 MiB or more, after parts are made zeros; arguments makes ioctls
+ * of block devices with wrong addresses, and ioctls that the device does not have. They
+ * print "ok", or the first thing that is wrong.
  *
  * copy, poke (which puts little-endian numbers into a file), truncate and same
  * (have two files the same bytes?) are here because an emulated machine takes so
@@ -53,6 +69,8 @@
 #define _GNU_SOURCE	/* strerrorname_np, O_DIRECT */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/blkpg.h>
+#include <linux/blktrace_api.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdbool.h>
@@ -65,6 +83,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "vmdk_ioctl.h"
@@ -75,6 +94,7 @@
 #define DETACH_TRIES	200
 #define MAX_WORDS	64
 
+/* In pages of its own, so that they can be sealed. */
 struct request {
 	struct vmdk_attach head;
 	struct vmdk_link_info link[VMDK_MAX_LINKS];
@@ -83,7 +103,7 @@ struct request {
 	struct vmdk_detach detach;
 	struct vmdk_resize resize;
 	char message[4096];
-};
+} __attribute__((aligned(4096)));
 
 struct member {
 	const char *path, *name;
@@ -144,6 +164,7 @@ static const struct member members[] = {
 };
 
 static int control = -1;
+static bool sealed;
 
 static _Noreturn void die(const char *what)
 {
@@ -181,6 +202,34 @@ static uint64_t edge(size_t bytes)
 static uint64_t unmapped(void)
 {
 	return edge(0);
+}
+
+/* Zeros that can be read, and nothing else. */
+static void *sealed_zeros(void)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	void *p = map_pages(page);
+
+	if (mprotect(p, page, PROT_READ))
+		die("mprotect");
+	return p;
+}
+
+/* An ioctl with @req->head, which may have to be sealed. */
+static int call(struct request *req, unsigned long number)
+{
+	int ret, err;
+
+	if (!sealed)
+		return ioctl(control, number, &req->head);
+	if (mprotect(req, sizeof(*req), PROT_READ))
+		die("mprotect");
+	ret = ioctl(control, number, &req->head);
+	err = errno;
+	if (mprotect(req, sizeof(*req), PROT_READ | PROT_WRITE))
+		die("mprotect");
+	errno = err;
+	return ret;
 }
 
 /* ---- a request from arguments ---- */
@@ -439,7 +488,7 @@ static void build_attach(struct request *req, int argc, char **argv)
 static int do_attach(struct request *req, int argc, char **argv)
 {
 	build_attach(req, argc, argv);
-	if (ioctl(control, VMDK_ATTACH, &req->head))
+	if (call(req, VMDK_ATTACH))
 		return print_result(req->message);
 	printf("ok %d\n", req->head.index);
 	return 0;
@@ -535,6 +584,7 @@ static bool wrong_folds(struct request *req)
 	return fold_says("flags", VMDK_FOLD_COPY, &flags, EINVAL) &&
 	       fold_says("bad", VMDK_FOLD_COPY, (void *)(uintptr_t)unmapped(),
 			 EFAULT) &&
+	       fold_says("sealed", VMDK_FOLD_COPY, sealed_zeros(), EFAULT) &&
 	       fold_says("again", VMDK_FOLD_BEGIN, &req->head, EALREADY) &&
 	       fold_says("end of 1", VMDK_FOLD_END, (void *)1, EINVAL) &&
 	       fold_says("cancel of 1", VMDK_FOLD_CANCEL, (void *)1, EINVAL);
@@ -549,8 +599,14 @@ static int do_fold(struct request *req, int argc, char **argv)
 	    !fold_says("end before", VMDK_FOLD_END, NULL, ENXIO) ||
 	    !fold_says("cancel before", VMDK_FOLD_CANCEL, NULL, ENXIO))
 		return 1;
-	if (ioctl(control, VMDK_FOLD_BEGIN, &req->head))
+	if (call(req, VMDK_FOLD_BEGIN)) {
+		int err = errno;
+
+		if (!fold_says("copy after", VMDK_FOLD_COPY, &progress, ENXIO))
+			return 1;
+		errno = err;
 		return print_result(req->message);
+	}
 	if (!wrong_folds(req) ||
 	    !fold_says("copy", VMDK_FOLD_COPY, &progress, 0) ||
 	    !fold_says("cancel", VMDK_FOLD_CANCEL, NULL, 0) ||
@@ -581,6 +637,8 @@ static int do_ioctl(int argc, char **argv)
 		arg = NULL;
 	if (argc == 2 && !strcmp(argv[1], "bad"))
 		arg = (void *)(uintptr_t)unmapped();
+	if (argc == 2 && !strcmp(argv[1], "sealed"))
+		arg = sealed_zeros();
 	if (ioctl(control, parse_number(argv[0]), arg))
 		return print_result("");
 	puts("ok");
@@ -775,6 +833,380 @@ static int do_harm(const char *path)
 	puts(done ? "" : "none");
 	close(fd);
 	return !!done;
+}
+
+/* ---- a block device ---- */
+
+static int change_range(int fd, const char *way, uint64_t start, uint64_t bytes)
+{
+	uint64_t range[2] = { start, bytes };
+
+	if (!strcmp(way, "discard"))
+		return ioctl(fd, BLKDISCARD, range);
+	if (!strcmp(way, "zeroout"))
+		return ioctl(fd, BLKZEROOUT, range);
+	if (!strcmp(way, "secure"))
+		return ioctl(fd, BLKSECDISCARD, range);
+	if (!strcmp(way, "punch"))
+		return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				 start, bytes);
+	if (!strcmp(way, "zero"))
+		return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+				 start, bytes);
+	usage(way);
+}
+
+static int do_range(char **argv)
+{
+	int fd = open_file(argv[1], O_RDWR);
+	int ret;
+
+	if (change_range(fd, argv[0], parse_number(argv[2]),
+			 parse_number(argv[3])))
+		ret = print_result("");
+	else
+		ret = puts("ok") < 0;
+	close(fd);
+	return ret;
+}
+
+/* Bytes that are others at each place, and for each @salt. */
+static void fill(uint8_t *p, size_t bytes, uint64_t start, unsigned int salt)
+{
+	size_t i;
+
+	for (i = 0; i < bytes; i++)
+		p[i] = (start + i) * 2654435761U >> 13 ^ salt * 37 ^ 1;
+}
+
+static const char *tell(const char *format, uint64_t a, uint64_t b, uint64_t c)
+{
+	static char text[160];
+
+	snprintf(text, sizeof(text), format, (unsigned long long)a,
+		 (unsigned long long)b, (unsigned long long)c);
+	return text;
+}
+
+/* A transfer that the kernel must refuse. */
+static const char *refused(int fd, uint8_t *p, size_t bytes, off_t start)
+{
+	const char *text = "%llu bytes at %llu, memory at ..%llx: not refused";
+
+	if (pread(fd, p, bytes, start) >= 0 || errno != EINVAL ||
+	    pwrite(fd, p, bytes, start) >= 0 || errno != EINVAL)
+		return tell(text, bytes, start, (uintptr_t)p & 0xfff);
+	return NULL;
+}
+
+/* A transfer there and back, through other memory. */
+static const char *transferred(int fd, uint8_t *p, uint8_t *back, size_t bytes,
+			       off_t start)
+{
+	const char *text = "%llu bytes at %llu, memory at ..%llx: failed";
+
+	fill(p, bytes, start, bytes >> 9);
+	memset(back, 0, bytes);
+	if (pwrite(fd, p, bytes, start) != (ssize_t)bytes ||
+	    pread(fd, back, bytes, start) != (ssize_t)bytes ||
+	    memcmp(p, back, bytes))
+		return tell(text, bytes, start, (uintptr_t)p & 0xfff);
+	return NULL;
+}
+
+#define DIRECT_MAX	(3 << 20)
+
+static const char *odd_places(int fd, uint8_t *p, unsigned int block)
+{
+	const size_t odd[] = { 1, 2, 4, 255, 256, block - 1 };
+	const char *wrong = NULL;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(odd) && !wrong; i++) {
+		wrong = refused(fd, p, block, odd[i]);
+		if (!wrong)
+			wrong = refused(fd, p, block, 65536 - odd[i]);
+		if (!wrong)
+			wrong = refused(fd, p, odd[i], 0);
+		if (!wrong)
+			wrong = refused(fd, p, 4096 + odd[i], 4096);
+		if (!wrong)
+			wrong = refused(fd, p, block - odd[i], odd[i]);
+	}
+	return wrong;
+}
+
+/* Memory needs what /sys/block/.../queue/dma_alignment says, a mask. */
+static const char *odd_memory(int fd, uint8_t *p, uint8_t *back, unsigned int mask)
+{
+	const char *wrong = NULL;
+	unsigned int at;
+
+	for (at = 1; at <= 1024 && !wrong; at *= 2)
+		wrong = at & mask ? refused(fd, p + at, 4096, 8192) :
+				    transferred(fd, p + at, back, 4096, 8192);
+	return wrong;
+}
+
+static const char *even_places(int fd, uint8_t *p, uint8_t *back,
+			       unsigned int block)
+{
+	static const unsigned int starts[] = { 0, 1, 7, 8, 127, 128, 129 };
+	static const unsigned int blocks[] = { 1, 3, 8, 9, 127, 257, 2561, 5000 };
+	const char *wrong = NULL;
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_SIZE(starts); i++)
+		for (j = 0; j < ARRAY_SIZE(blocks) && !wrong; j++)
+			wrong = transferred(fd, p + j % 3 * 512, back,
+					    blocks[j] * block, starts[i] * block);
+	return wrong;
+}
+
+/* In pieces of memory of one block each, which do not follow each other. */
+static const char *scattered(int fd, uint8_t *p, uint8_t *back, unsigned int block)
+{
+	struct iovec out[64], in[64];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(out); i++) {
+		out[i] = (struct iovec){ p + 2 * i * block, block };
+		in[i] = (struct iovec){ back + i * block, block };
+	}
+	fill(p, ARRAY_SIZE(out) * 2 * block, 0, 99);
+	if (pwritev(fd, out, 64, block) != 64 * block ||
+	    preadv(fd, in, 64, block) != 64 * block)
+		return "scattered memory: failed";
+	for (i = 0; i < ARRAY_SIZE(out); i++)
+		if (memcmp(out[i].iov_base, in[i].iov_base, block))
+			return "scattered memory: other bytes";
+	return NULL;
+}
+
+static const char *at_the_end(int fd, uint8_t *p, unsigned int block)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+
+	if (pread(fd, p, block, end) || pread(fd, p, block, end + block))
+		return "reads past the end are not empty";
+	if (pread(fd, p, 4 * block, end - block) != block)
+		return "a read over the end is not short";
+	if (pwrite(fd, p, block, end) >= 0 || errno != ENOSPC)
+		return "a write past the end is not ENOSPC";
+	if (pwrite(fd, p, 4 * block, end - block) != block)
+		return "a write over the end is not short";
+	return NULL;
+}
+
+static unsigned int dma_mask(const char *device)
+{
+	const char *name = strrchr(device, '/');
+	unsigned int mask;
+	char path[256];
+	FILE *f;
+
+	if (!name)
+		usage(device);
+	snprintf(path, sizeof(path), "/sys/block%s/queue/dma_alignment", name);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%u", &mask) != 1)
+		die(path);
+	fclose(f);
+	return mask;
+}
+
+static int print_wrong(const char *wrong)
+{
+	puts(wrong ? wrong : "ok");
+	return !!wrong;
+}
+
+static int do_direct(const char *path)
+{
+	int fd = open_file(path, O_RDWR | O_DIRECT), block;
+	uint8_t *p = map_pages(DIRECT_MAX), *back = map_pages(DIRECT_MAX);
+	const char *wrong;
+
+	if (ioctl(fd, BLKSSZGET, &block))
+		die("BLKSSZGET");
+	wrong = odd_places(fd, p, block);
+	if (!wrong)
+		wrong = odd_memory(fd, p, back, dma_mask(path));
+	if (!wrong)
+		wrong = even_places(fd, p, back, block);
+	if (!wrong)
+		wrong = scattered(fd, p, back, block);
+	if (!wrong)
+		wrong = at_the_end(fd, p, block);
+	munmap(p, DIRECT_MAX);
+	munmap(back, DIRECT_MAX);
+	close(fd);
+	return print_wrong(wrong);
+}
+
+#define COHERENT_BYTES	(2 << 20)
+
+struct view {
+	int cached, direct;
+	uint8_t *map, *now, *model;
+};
+
+/* Everyone must see the same, and what the model says. */
+static const char *views_differ(struct view *v)
+{
+	if (pread(v->cached, v->now, COHERENT_BYTES, 0) != COHERENT_BYTES ||
+	    memcmp(v->now, v->model, COHERENT_BYTES))
+		return "the page cache has other bytes";
+	if (memcmp(v->map, v->model, COHERENT_BYTES))
+		return "the mapping has other bytes";
+	if (fdatasync(v->cached) ||
+	    pread(v->direct, v->now, COHERENT_BYTES, 0) != COHERENT_BYTES ||
+	    memcmp(v->now, v->model, COHERENT_BYTES))
+		return "the disk has other bytes";
+	return NULL;
+}
+
+/* Bytes that are cached, mapped, and (@dirty) not on the disk yet, become zeros. */
+static const char *make_zeros(struct view *v, const char *way, uint64_t start,
+			      uint64_t bytes, bool dirty)
+{
+	static unsigned int salt;
+
+	fill(v->model, COHERENT_BYTES, 0, ++salt);
+	if (dirty)
+		memcpy(v->map, v->model, COHERENT_BYTES);
+	else if (pwrite(v->cached, v->model, COHERENT_BYTES, 0) !=
+		 COHERENT_BYTES || fdatasync(v->cached))
+		return "cannot write";
+	if (memcmp(v->map, v->model, COHERENT_BYTES))
+		return "the mapping does not see what is written";
+	if (change_range(v->direct, way, start, bytes))
+		return "cannot be changed";
+	memset(v->model + start, 0, bytes);
+	return views_differ(v);
+}
+
+static const char *try_ways(struct view *v)
+{
+	static const char *const ways[] = { "discard", "zeroout", "punch", "zero" };
+	const char *wrong;
+	size_t i;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(ways); i++) {
+		const char *way = ways[i / 2];
+		/* What a discard drops of a cache was never on the disk. */
+		bool dirty = i % 2 && i / 2;
+
+		wrong = make_zeros(v, way, 1 << 18, 1 << 19, dirty);
+		/* A part of a grain, and of pages, must not be for a discard. */
+		if (!wrong && i / 2)
+			wrong = make_zeros(v, way, (1 << 18) - 1536, 70144, dirty);
+		if (wrong) {
+			printf("%s%s: ", dirty ? "dirty, " : "", way);
+			return wrong;
+		}
+	}
+	return NULL;
+}
+
+static int do_coherent(const char *path)
+{
+	struct view v = {
+		.cached = open_file(path, O_RDWR),
+		.direct = open_file(path, O_RDWR | O_DIRECT),
+		.now = map_pages(COHERENT_BYTES),
+		.model = map_pages(COHERENT_BYTES),
+	};
+	const char *wrong;
+
+	v.map = mmap(NULL, COHERENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+		     v.cached, 0);
+	if (v.map == MAP_FAILED)
+		die(path);
+	wrong = try_ways(&v);
+	munmap(v.map, COHERENT_BYTES);
+	munmap(v.now, COHERENT_BYTES);
+	munmap(v.model, COHERENT_BYTES);
+	close(v.cached);
+	close(v.direct);
+	return print_wrong(wrong);
+}
+
+#define CMD(name, use) { #name, name, use }
+#define OUT	1	/* stores at the address */
+#define IN	2	/* reads from it */
+
+/* Block ioctls that take an address, and what they do with it. */
+static const struct {
+	const char *name;
+	unsigned long number;
+	int use;
+} block_ioctls[] = {
+	CMD(BLKROGET, OUT), CMD(BLKSSZGET, OUT), CMD(BLKPBSZGET, OUT),
+	CMD(BLKIOMIN, OUT), CMD(BLKIOOPT, OUT), CMD(BLKALIGNOFF, OUT),
+	CMD(BLKSECTGET, OUT), CMD(BLKROTATIONAL, OUT), CMD(BLKGETSIZE, OUT),
+	CMD(BLKGETSIZE64, OUT), CMD(BLKBSZGET, OUT), CMD(BLKDISCARDZEROES, OUT),
+	CMD(BLKRAGET, OUT), CMD(BLKGETDISKSEQ, OUT), CMD(BLKROSET, IN),
+	CMD(BLKBSZSET, IN), CMD(BLKDISCARD, IN), CMD(BLKZEROOUT, IN),
+	CMD(BLKPG, IN), CMD(BLKTRACESETUP, IN),
+};
+
+/* Those of others: loop, nbd, CD-ROM, SCSI, IDE, and of our control device. */
+static const unsigned long foreign_ioctls[] = {
+	0x4c00, 0x4c01, 0x4c06, 0x4c09, 0xab00, 0x5309, 0x2285, 0x030d,
+	VMDK_GET_FEATURES, VMDK_ATTACH, VMDK_DETACH, VMDK_SNAPSHOT,
+	VMDK_FOLD_BEGIN, VMDK_FOLD_COPY, VMDK_FOLD_END, VMDK_FOLD_CANCEL,
+	VMDK_RESIZE,
+};
+
+/* Some look for a NULL before they do anything else. */
+static bool says_no(int fd, unsigned long number, void *arg)
+{
+	return ioctl(fd, number, arg) &&
+	       (errno == EFAULT || (!arg && errno == EINVAL) ||
+		(number == BLKTRACESETUP && errno == ENOTTY));
+}
+
+static const char *wrong_addresses(int fd)
+{
+	void *const zeros = sealed_zeros();
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(block_ioctls); i++) {
+		unsigned long number = block_ioctls[i].number;
+
+		if (!says_no(fd, number, NULL) ||
+		    !says_no(fd, number, (void *)(uintptr_t)unmapped()) ||
+		    !says_no(fd, number, (void *)(uintptr_t)0xffff888000000000) ||
+		    (block_ioctls[i].use == OUT && !says_no(fd, number, zeros)))
+			return block_ioctls[i].name;
+	}
+	return NULL;
+}
+
+static const char *unknown_ioctls(int fd)
+{
+	static char zeros[4096];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(foreign_ioctls); i++) {
+		if (!ioctl(fd, foreign_ioctls[i], zeros) || errno != ENOTTY ||
+		    !ioctl(fd, foreign_ioctls[i], NULL) || errno != ENOTTY)
+			return tell("ioctl 0x%llx is not unknown",
+				    foreign_ioctls[i], 0, 0);
+	}
+	return NULL;
+}
+
+static int do_arguments(const char *path)
+{
+	int fd = open_file(path, O_RDWR);
+	const char *wrong = wrong_addresses(fd);
+
+	if (!wrong)
+		wrong = unknown_ioctls(fd);
+	close(fd);
+	return print_wrong(wrong);
 }
 
 /* ---- memory that is not to be had ---- */
@@ -1207,7 +1639,18 @@ static int run(int argc, char **argv)
 		return do_truncate(argv[1], argv[2]);
 	if (!strcmp(argv[0], "same") && argc == 3)
 		return do_same(argv[1], argv[2]);
+	if (!strcmp(argv[0], "range") && argc == 5)
+		return do_range(argv + 1);
+	if (!strcmp(argv[0], "direct") && argc == 2)
+		return do_direct(argv[1]);
+	if (!strcmp(argv[0], "coherent") && argc == 2)
+		return do_coherent(argv[1]);
+	if (!strcmp(argv[0], "arguments") && argc == 2)
+		return do_arguments(argv[1]);
 	control = open_file(VMDK_CONTROL_PATH, O_RDWR);
+	sealed = !strcmp(argv[0], "sealed") && argc > 1;
+	argc -= sealed;
+	argv += sealed;
 	if (!strcmp(argv[0], "features"))
 		return do_features();
 	if (!strcmp(argv[0], "ioctl") && argc > 1)
