@@ -96,14 +96,14 @@
 
 /* In pages of its own, so that they can be sealed. */
 struct request {
-	struct vmdk_attach head;
+	_Alignas(4096) struct vmdk_attach head;
 	struct vmdk_link_info link[VMDK_MAX_LINKS];
 	struct vmdk_extent_info extent[VMDK_MAX_EXTENTS];
 	struct vmdk_patch patch[VMDK_MAX_PATCHES];
 	struct vmdk_detach detach;
 	struct vmdk_resize resize;
 	char message[4096];
-} __attribute__((aligned(4096)));
+};
 
 struct member {
 	const char *path, *name;
@@ -889,7 +889,7 @@ static const char *tell(const char *format, uint64_t a, uint64_t b, uint64_t c)
 }
 
 /* A transfer that the kernel must refuse. */
-static const char *refused(int fd, uint8_t *p, size_t bytes, off_t start)
+static const char *try_odd(int fd, uint8_t *p, size_t bytes, off_t start)
 {
 	const char *text = "%llu bytes at %llu, memory at ..%llx: not refused";
 
@@ -923,15 +923,15 @@ static const char *odd_places(int fd, uint8_t *p, unsigned int block)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(odd) && !wrong; i++) {
-		wrong = refused(fd, p, block, odd[i]);
+		wrong = try_odd(fd, p, block, odd[i]);
 		if (!wrong)
-			wrong = refused(fd, p, block, 65536 - odd[i]);
+			wrong = try_odd(fd, p, block, 65536 - odd[i]);
 		if (!wrong)
-			wrong = refused(fd, p, odd[i], 0);
+			wrong = try_odd(fd, p, odd[i], 0);
 		if (!wrong)
-			wrong = refused(fd, p, 4096 + odd[i], 4096);
+			wrong = try_odd(fd, p, 4096 + odd[i], 4096);
 		if (!wrong)
-			wrong = refused(fd, p, block - odd[i], odd[i]);
+			wrong = try_odd(fd, p, block - odd[i], odd[i]);
 	}
 	return wrong;
 }
@@ -943,7 +943,7 @@ static const char *odd_memory(int fd, uint8_t *p, uint8_t *back, unsigned int ma
 	unsigned int at;
 
 	for (at = 1; at <= 1024 && !wrong; at *= 2)
-		wrong = at & mask ? refused(fd, p + at, 4096, 8192) :
+		wrong = at & mask ? try_odd(fd, p + at, 4096, 8192) :
 				    transferred(fd, p + at, back, 4096, 8192);
 	return wrong;
 }
@@ -964,7 +964,7 @@ static const char *even_places(int fd, uint8_t *p, uint8_t *back,
 }
 
 /* In pieces of memory of one block each, which do not follow each other. */
-static const char *scattered(int fd, uint8_t *p, uint8_t *back, unsigned int block)
+static const char *try_pieces(int fd, uint8_t *p, uint8_t *back, unsigned int block)
 {
 	struct iovec out[64], in[64];
 	unsigned int i;
@@ -1035,7 +1035,7 @@ static int do_direct(const char *path)
 	if (!wrong)
 		wrong = even_places(fd, p, back, block);
 	if (!wrong)
-		wrong = scattered(fd, p, back, block);
+		wrong = try_pieces(fd, p, back, block);
 	if (!wrong)
 		wrong = at_the_end(fd, p, block);
 	munmap(p, DIRECT_MAX);
