@@ -517,6 +517,10 @@ static int vmdk_ioctl_snapshot(struct vmdk_snapshot __user *arg)
 
 	if (copy_from_user(&snap, arg, sizeof(snap)))
 		return -EFAULT;
+	/* It cannot be taken back where the caller cannot be told. */
+	if (vmdk_copy_message(snap.message, snap.message_size, &fault) ||
+	    put_user(~0U, &arg->fault_extent))
+		return -EFAULT;
 	vmdk_snapshot_config(&snap, &link, &config);
 	ret = vmdk_do_snapshot(&snap, &config, &fault);
 	vmdk_free_arrays(&config);
