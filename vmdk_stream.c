@@ -22,7 +22,7 @@
 #define VMDK_FEED_SIZE		SZ_64K
 /* Grains up to this size are inflated straight into a request. */
 #define VMDK_DIRECT_PAGES	32
-#define VMDK_AHEAD_PER_CPU	2
+#define VMDK_AHEAD_PER_CPU	8
 
 static unsigned int inflate_streams;
 module_param(inflate_streams, uint, 0444);
@@ -756,24 +756,27 @@ static void vmdk_ahead_workfn(struct work_struct *work)
  * @count: receives how many grains from the one returned on
  *
  * Grains that are read in order, from any number of queues, make a window that
- * moves with them.  One CPU has nothing to gain.
+ * moves with them, by half of it at a time: CPUs that are woken for each grain
+ * would spend much of their time on that.  One CPU has nothing to gain.
  *
  * Return: the first grain to inflate ahead.
  */
 u64 vmdk_stream_ahead_window(struct vmdk_stream *stream, u64 grain, u32 *count)
 {
 	u32 cpus = num_online_cpus();
-	u64 window = VMDK_AHEAD_PER_CPU * cpus;
+	u64 room = stream->chain->cache.limit / 2 / stream->grain_bytes;
+	u64 window = min_t(u64, VMDK_AHEAD_PER_CPU * cpus, room);
 	u64 last = READ_ONCE(stream->last), from;
 
 	*count = 0;
 	WRITE_ONCE(stream->last, grain);
-	if (grain != last + 1 || cpus == 1 ||
-	    window * stream->grain_bytes > stream->chain->cache.limit / 2)
+	if (grain != last + 1 || cpus == 1)
 		return 0;
 	from = max(READ_ONCE(stream->ahead), grain + 1);
 	if (from > grain + window)
 		from = grain + 1;
+	if (from > grain + window / 2)
+		return 0;
 	*count = grain + 1 + window - from;
 	WRITE_ONCE(stream->ahead, from + *count);
 	return from;
