@@ -651,7 +651,9 @@ static inline void vmdk_reclaim_later(struct vmdk_chain *chain)
 /* Marks in the low bits of the sector of a table in memory. */
 #define VMDK_GTE_BUSY		0xffffffffU	/* absent, and being filled */
 #define VMDK_GTE_BUSY_ZERO	0xfffffffeU	/* zeroed, and being filled */
-#define VMDK_GTE_BAD		0xfffffffdU	/* invalid in the file */
+#define VMDK_GTE_FREED		0xfffffffdU	/* absent, but not yet in the file */
+#define VMDK_GTE_FREED_ZERO	0xfffffffcU	/* zeroed, but not yet in the file */
+#define VMDK_GTE_BAD		0xfffffffbU	/* invalid in the file */
 
 /**
  * struct vmdk_gt - a grain table in memory, or a part of a long one
@@ -966,6 +968,21 @@ static inline bool vmdk_gte_is_data(u32 gte)
 static inline bool vmdk_gte_is_busy(u32 gte)
 {
 	return gte >= VMDK_GTE_BUSY_ZERO;
+}
+
+static inline bool vmdk_gte_is_freed(u32 gte)
+{
+	return gte == VMDK_GTE_FREED || gte == VMDK_GTE_FREED_ZERO;
+}
+
+/* What a grain that is being filled, or was freed, was or is otherwise. */
+static inline u32 vmdk_gte_settled(u32 gte)
+{
+	if (gte == VMDK_GTE_BUSY || gte == VMDK_GTE_FREED)
+		return VMDK_GTE_ABSENT;
+	if (gte == VMDK_GTE_BUSY_ZERO || gte == VMDK_GTE_FREED_ZERO)
+		return VMDK_GTE_ZERO;
+	return gte;
 }
 
 /* ----------------------------------------------------------- vmdk_alloc.c */

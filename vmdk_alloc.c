@@ -37,10 +37,14 @@
  *
  * A discard goes the other way:
  *
- *  1. free: in memory, the entry becomes absent.  The grain is remembered.
- *  2. commit as above.  Until then the file's entry still points to the grain,
- *     so it is neither punched nor used: a crash brings the old data back,
- *     which is right as long as no flush has completed.
+ *  1. free: in memory, the entry becomes FREED.  Readers see nothing there.  The
+ *     grain is remembered.
+ *  2. commit as above, and the entry becomes absent.  Until then the file's entry
+ *     still points to the grain, so it is neither punched nor used: a crash
+ *     brings the old data back, which is right as long as no flush has
+ *     completed.  Nor does the entry get another grain: a write to it commits
+ *     first.  So a crash never leaves two copies of an entry that point to two
+ *     grains, which is how readers tell damage from a commit that was cut.
  *  3. reclaim: I/O that looked up the grain before it was freed is waited for
  *     (struct vmdk_pins); then the grain is punched, or zeroed; then it goes
  *     to the pool.  So no one ever finds a byte of one sector in another.
@@ -516,6 +520,8 @@ static int vmdk_try_claim(struct vmdk_sparse *sparse, u64 grain, u32 want,
 		vmdk_wait_for_grain(sparse, grain, io);
 		return -EINPROGRESS;
 	}
+	if (vmdk_gte_is_freed(gte))
+		return -ESTALE;
 	if (gte > VMDK_GTE_ZERO)
 		return -EAGAIN;
 	return vmdk_claim_entries(sparse, gt, entry, want, claim);
@@ -529,7 +535,8 @@ static int vmdk_try_claim(struct vmdk_sparse *sparse, u64 grain, u32 want,
  * @io: the write
  * @claim: receives what was taken, in one table and in one piece of the file
  *
- * Ends with vmdk_alloc_publish() or vmdk_alloc_unclaim().
+ * Ends with vmdk_alloc_publish() or vmdk_alloc_unclaim().  Commits, if the first
+ * grain was freed and the file does not say so yet.
  *
  * Context: process context, NOIO.
  * Return: 0; -EAGAIN: it is not absent any more; -EINPROGRESS: someone else is
@@ -545,9 +552,13 @@ int vmdk_alloc_claim(struct vmdk_sparse *sparse, u64 grain, u32 want,
 		spin_lock_irq(&sparse->lock);
 		ret = vmdk_try_claim(sparse, grain, want, io, claim);
 		spin_unlock_irq(&sparse->lock);
-		if (ret != -ENOENT)
+		if (ret == -ENOENT)
+			ret = vmdk_gt_load(sparse,
+					   grain >> sparse->layout.gt_shift);
+		else if (ret == -ESTALE)
+			ret = vmdk_commit(sparse->chain);
+		else
 			break;
-		ret = vmdk_gt_load(sparse, grain >> sparse->layout.gt_shift);
 		if (ret)
 			return ret;
 	}
@@ -692,6 +703,24 @@ int vmdk_alloc_wait(struct vmdk_sparse *sparse, u64 grain, struct vmdk_io *io)
 	return ret;
 }
 
+static void vmdk_free_entry(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
+			    u32 entry, u32 empty)
+{
+	u32 gte = gt->entry[entry];
+
+	if (gte == empty)
+		return;
+	vmdk_gt_mark_dirty(sparse, gt, entry);
+	if (!vmdk_gte_is_data(gte)) {
+		WRITE_ONCE(gt->entry[entry], empty);
+		return;
+	}
+	WRITE_ONCE(gt->entry[entry], empty == VMDK_GTE_ZERO ?
+				     VMDK_GTE_FREED_ZERO : VMDK_GTE_FREED);
+	vmdk_freed_add(sparse, &sparse->freed, gte, 1);
+	vmdk_count(sparse->chain, VMDK_STAT_FREED, 1);
+}
+
 /*
  * Free @count grains from @entry on; stops at one that is being filled.  An
  * absent entry would show the parent.
@@ -705,18 +734,11 @@ static u32 vmdk_free_entries(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 
 	lockdep_assert_held(&sparse->lock);
 	for (i = entry; i < entry + count; i++) {
-		u32 gte = gt->entry[i];
-
-		if (gte >= VMDK_GTE_BAD)
+		if (vmdk_gte_is_freed(gt->entry[i]))
+			continue;
+		if (gt->entry[i] >= VMDK_GTE_BAD)
 			break;
-		if (gte == empty)
-			continue;
-		WRITE_ONCE(gt->entry[i], empty);
-		vmdk_gt_mark_dirty(sparse, gt, i);
-		if (gte <= VMDK_GTE_ZERO)
-			continue;
-		vmdk_freed_add(sparse, &sparse->freed, gte, 1);
-		vmdk_count(sparse->chain, VMDK_STAT_FREED, 1);
+		vmdk_free_entry(sparse, gt, i, empty);
 	}
 	return i - entry;
 }

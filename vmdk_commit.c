@@ -22,6 +22,7 @@
  * @primary: sector in the file, in the primary copy; 0: not there
  * @redundant: the same for the redundant copy
  * @new_table: nothing in the file points to the table yet
+ * @freed: entries say that their grains were freed
  */
 struct vmdk_record {
 	struct vmdk_sparse *sparse;
@@ -30,6 +31,7 @@ struct vmdk_record {
 	u64 primary;
 	u64 redundant;
 	bool new_table;
+	bool freed;
 };
 
 /**
@@ -45,16 +47,6 @@ struct vmdk_batch {
 };
 
 /* ---------------------------------------------------------------- gather */
-
-/* On disk, a grain that is being filled is what it was before. */
-static __le32 vmdk_gte_on_disk(u32 gte)
-{
-	if (gte == VMDK_GTE_BUSY)
-		return cpu_to_le32(VMDK_GTE_ABSENT);
-	if (gte == VMDK_GTE_BUSY_ZERO)
-		return cpu_to_le32(VMDK_GTE_ZERO);
-	return cpu_to_le32(gte);
-}
 
 static struct vmdk_record *vmdk_record_add(struct vmdk_batch *batch,
 					   struct vmdk_sparse *sparse,
@@ -85,8 +77,12 @@ static void vmdk_copy_table_sector(struct vmdk_batch *batch,
 	if (sparse->rgd && sparse->rgd[gt->index])
 		rec->redundant = vmdk_table_sector(sparse, sparse->rgd,
 						   gt->index) + index;
-	for (i = 0; i < VMDK_PER_SECTOR; i++)
-		data[i] = vmdk_gte_on_disk(gt->entry[index * VMDK_PER_SECTOR + i]);
+	for (i = 0; i < VMDK_PER_SECTOR; i++) {
+		u32 gte = gt->entry[index * VMDK_PER_SECTOR + i];
+
+		rec->freed |= vmdk_gte_is_freed(gte);
+		data[i] = cpu_to_le32(vmdk_gte_settled(gte));
+	}
 	gt->pins++;
 }
 
@@ -339,9 +335,29 @@ static int vmdk_sync_all(struct vmdk_chain *chain)
 
 /* ---------------------------------------------------------------- rounds */
 
-/* A record that was not written is dirty again. */
-static void vmdk_record_end(struct vmdk_record *rec, bool written)
+/*
+ * Entries of grains that were freed before the copy was taken: grains may be there
+ * again.  An entry that was freed later has its grain in the copy.
+ */
+static void vmdk_settle_freed(const struct vmdk_record *rec, const __le32 *data)
 {
+	u32 *entry = rec->gt->entry + rec->index * VMDK_PER_SECTOR;
+	u32 i;
+
+	lockdep_assert_held(&rec->sparse->lock);
+	for (i = 0; i < VMDK_PER_SECTOR; i++) {
+		u32 settled = vmdk_gte_settled(entry[i]);
+
+		if (vmdk_gte_is_freed(entry[i]) &&
+		    le32_to_cpu(data[i]) == settled)
+			WRITE_ONCE(entry[i], settled);
+	}
+}
+
+/* A record that was not written is dirty again. */
+static void vmdk_record_end(struct vmdk_batch *batch, u32 index, bool written)
+{
+	struct vmdk_record *rec = &batch->record[index];
 	struct vmdk_sparse *sparse = rec->sparse;
 
 	if (!rec->gt) {
@@ -353,6 +369,8 @@ static void vmdk_record_end(struct vmdk_record *rec, bool written)
 	if (!written)
 		vmdk_gt_mark_dirty(sparse, rec->gt,
 				   rec->index * VMDK_PER_SECTOR);
+	else if (rec->freed)
+		vmdk_settle_freed(rec, batch->data[index]);
 	rec->gt->pins--;
 	spin_unlock_irq(&sparse->lock);
 }
@@ -377,7 +395,7 @@ static void vmdk_round_end(struct vmdk_chain *chain, bool written)
 	u32 i;
 
 	for (i = 0; i < batch->nr; i++)
-		vmdk_record_end(&batch->record[i], written);
+		vmdk_record_end(batch, i, written);
 	vmdk_for_each_extent(ext, &chain->links[0])
 		if (ext->sparse)
 			reclaim |= vmdk_end_freed(ext->sparse, written);

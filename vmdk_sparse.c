@@ -11,9 +11,12 @@
 
 static enum vmdk_state vmdk_gte_state(u32 gte)
 {
-	if (gte == VMDK_GTE_ABSENT || gte == VMDK_GTE_BUSY)
+	if (vmdk_gte_is_data(gte))
+		return VMDK_MAP_DATA;
+	gte = vmdk_gte_settled(gte);
+	if (gte == VMDK_GTE_ABSENT)
 		return VMDK_MAP_HOLE;
-	if (gte == VMDK_GTE_ZERO || gte == VMDK_GTE_BUSY_ZERO)
+	if (gte == VMDK_GTE_ZERO)
 		return VMDK_MAP_ZERO;
 	return VMDK_MAP_DATA;
 }
