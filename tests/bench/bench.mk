@@ -6,7 +6,7 @@
 
 CFLAGS ?= -O2 -g -Wall -Wextra
 BENCH_BUILD := build/bench
-BENCH_TOOLS := $(addprefix $(BENCH_BUILD)/,load fulltables count.so)
+BENCH_TOOLS := $(addprefix $(BENCH_BUILD)/,load fulltables count.so lines.so)
 
 bench-tools: $(BENCH_TOOLS) test-tools
 
@@ -14,7 +14,7 @@ bench-tools: $(BENCH_TOOLS) test-tools
 $(BENCH_BUILD)/load $(BENCH_BUILD)/fulltables: $(BENCH_BUILD)/%: tests/bench/%.c | $(BENCH_BUILD)
 	$(CC) $(CFLAGS) -D_FILE_OFFSET_BITS=64 -static -o $@ $<
 
-$(BENCH_BUILD)/count.so: tests/bench/count.c | $(BENCH_BUILD)
+$(BENCH_BUILD)/%.so: tests/bench/%.c | $(BENCH_BUILD)
 	$(CC) $(CFLAGS) -fPIC -shared -fvisibility=hidden -o $@ $<
 
 $(BENCH_BUILD):
