@@ -24,7 +24,7 @@ help:
 	@echo "make test-long  those too that take long"
 	@echo "make test-debug those in guests, in a kernel with KASAN, lockdep..."
 	@echo "make test-races some of them, in a kernel with KCSAN"
-	@echo "make test-power 10,000 power cuts"
+	@echo "make test-power 10,000 power cuts, and 500 guests that are killed"
 	@echo "make bench      measure it against loop, qemu-nbd and others"
 	@echo "make bench-check  the same, and fail where a figure is over its bar"
 	@echo "make            build vmdkctl"

@@ -4,8 +4,9 @@
  *
  * powercut work DEVICE MARKS OPS SEED COUNT
  *	stamped writes, discards, zeros and flushes by several threads; what they
- *	did goes to OPS.  After each flush, a sector of MARKS says so: it lies on
- *	the disk whose writes are logged, and so says when.
+ *	are going to do goes to OPS first.  After each flush, a sector of MARKS says
+ *	so: it lies on the disk whose writes are logged, and so says when.  Ends
+ *	with the first error.
  * powercut base RAW BYTES
  *	a raw file of sectors with stamp 1, for a parent
  * powercut cut LOG DISK BYTES FIRST POINTS SEED FOLDER COMMAND...
@@ -25,7 +26,6 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -65,7 +65,7 @@ static int open_file(const char *path, int flags)
 
 enum kind { WRITE, FUA, ZERO, DISCARD, FLUSH };
 
-/* One operation; those of a thread are in order, and have the numbers in steps. */
+/* One operation; those of a thread follow each other, and their numbers rise. */
 struct op {
 	uint64_t sector;
 	uint32_t count;
@@ -88,13 +88,13 @@ static struct {
 	int fd, marks;
 	uint64_t sectors, seed, count;
 	struct op *ops;
-	atomic_uint nr;
 } work;
 
 struct worker {
 	pthread_t thread;
 	uint32_t id, seq;
 	uint64_t random, first, end;
+	struct op *ops;
 	struct mark *mark;
 	void *buf;
 };
@@ -177,24 +177,17 @@ static void choose_op(struct worker *w, struct op *op)
 static void *run_worker(void *arg)
 {
 	struct worker *w = arg;
-	struct op op;
 	uint64_t n;
 
-	for (n = 0; n < work.count; n++) {
-		choose_op(w, &op);
-		if (n + 1 == work.count)
-			op.kind = FLUSH;
-		/* known before it begins: a cut may come in its midst */
-		work.ops[atomic_fetch_add(&work.nr, 1)] = op;
-		do_op(w, &op);
-	}
+	for (n = 0; n < work.count; n++)
+		do_op(w, &w->ops[n]);
 	return NULL;
 }
 
 /* The threads' parts meet within a grain. */
-static void start_worker(struct worker *w, uint32_t id)
+static void plan_worker(struct worker *w, uint32_t id)
 {
-	uint64_t part = work.sectors / THREADS;
+	uint64_t part = work.sectors / THREADS, n;
 
 	w->id = id;
 	w->seq = FIRST_SEQ + id;
@@ -204,15 +197,27 @@ static void start_worker(struct worker *w, uint32_t id)
 	w->buf = aligned_alloc(4096, LARGEST * SECTOR);
 	w->mark = aligned_alloc(4096, 4096);
 	memset(w->mark, 0, SECTOR);
-	if (pthread_create(&w->thread, NULL, run_worker, w))
-		die("thread");
+	w->ops = work.ops + id * work.count;
+	for (n = 0; n < work.count; n++)
+		choose_op(w, &w->ops[n]);
+	w->ops[work.count - 1].kind = FLUSH;
+}
+
+/* They have to be known before one begins: a cut may come in its midst. */
+static void write_ops(const char *path)
+{
+	size_t size = THREADS * work.count * sizeof(*work.ops);
+	int fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
+
+	if (write(fd, work.ops, size) != (ssize_t)size || close(fd))
+		die(path);
 }
 
 static int do_work(char **argv)
 {
 	struct worker worker[THREADS];
 	uint64_t bytes;
-	int i, fd;
+	int i;
 
 	work.fd = open_file(argv[0], O_RDWR | O_DIRECT);
 	work.marks = open_file(argv[1], O_RDWR | O_DIRECT);
@@ -223,13 +228,13 @@ static int do_work(char **argv)
 		die(argv[0]);
 	work.sectors = bytes / SECTOR;
 	for (i = 0; i < THREADS; i++)
-		start_worker(&worker[i], i);
+		plan_worker(&worker[i], i);
+	write_ops(argv[2]);
+	for (i = 0; i < THREADS; i++)
+		if (pthread_create(&worker[i].thread, NULL, run_worker, &worker[i]))
+			die("thread");
 	for (i = 0; i < THREADS; i++)
 		pthread_join(worker[i].thread, NULL);
-	fd = open_file(argv[2], O_WRONLY | O_CREAT | O_TRUNC);
-	bytes = work.nr * sizeof(*work.ops);
-	if (write(fd, work.ops, bytes) != (ssize_t)bytes || close(fd))
-		die(argv[2]);
 	return 0;
 }
 
@@ -523,6 +528,27 @@ static bool judge(const struct op *op, const struct mark *marks, uint32_t has,
 	}
 }
 
+/*
+ * The number of the last operation that each thread may have begun: every flush
+ * leaves a mark before the thread goes on.
+ */
+static void find_begun(const struct op *ops, size_t nr, const struct mark *marks,
+		       uint32_t *begun)
+{
+	size_t i;
+
+	memset(begun, 0, THREADS * sizeof(*begun));
+	for (i = 0; i < nr; i++) {
+		const struct mark *m = &marks[ops[i].thread];
+		uint32_t last = begun[ops[i].thread];
+
+		if (last > m->flushed && last > m->fua)
+			continue;
+		if (ops[i].kind == FLUSH || ops[i].kind == FUA)
+			begun[ops[i].thread] = ops[i].seq;
+	}
+}
+
 static int do_verify(char **argv)
 {
 	size_t ops_size, marks_size, size;
@@ -531,8 +557,9 @@ static int do_verify(char **argv)
 	const uint8_t *raw = map_file(argv[2], &size);
 	uint32_t base = strtoul(argv[3], NULL, 0), *has;
 	uint64_t sectors = size / SECTOR, s, bad = 0;
+	size_t nr = ops_size / sizeof(*ops), i;
+	uint32_t begun[THREADS];
 	char text[STAMP_TEXT];
-	size_t i;
 	bool *well;
 
 	has = calloc(sectors, sizeof(*has));
@@ -544,8 +571,10 @@ static int do_verify(char **argv)
 			 stamp_is_whole(p, s) ? seq_of(p) : UINT32_MAX;
 		well[s] = has[s] == base;
 	}
-	for (i = 0; i < ops_size / sizeof(*ops); i++)
+	find_begun(ops, nr, marks, begun);
+	for (i = 0; i < nr; i++)
 		for (s = ops[i].sector; ops[i].kind != FLUSH && s < sectors &&
+		     ops[i].seq <= begun[ops[i].thread] &&
 		     s < ops[i].sector + ops[i].count; s++)
 			well[s] = judge(&ops[i], marks, has[s], well[s]);
 	for (s = 0; s < sectors; s++)
