@@ -31,7 +31,8 @@ have_module()
 	modprobe -q "$@" || { echo "no module $1"; return 1; }
 }
 
-# Makes the image anew that a row writes to from nothing, or frees.
+# Makes the image anew that a row writes to from nothing, or frees, or that has to be
+# what its children expect.
 fresh()
 {
 	case $1 in
@@ -40,6 +41,7 @@ fresh()
 		cp "$IMAGES/empty.vmdk" "$place/" ;;
 	freed)	cp "$IMAGES/full.raw" "$place/freed.raw"
 		cp "$IMAGES/full.vmdk" "$place/freed.vmdk" ;;
+	chain)	cp "$IMAGES/full.vmdk" "$place/" ;;
 	esac
 }
 
