@@ -41,19 +41,23 @@ build()
 }
 
 # What the file system begins with, in folder $1, for kind $2: the disk is disk.vmdk,
-# and base the stamp of sectors that nobody wrote.
+# and base the stamp of sectors that nobody wrote. libvmdk refuses grains of 4 KiB, and
+# takes an extent that ends within a grain for longer than it is.
 make_image()
 {
 	base=0
+	export LIBVMDK=true
 	mkdir "$1"
 	cd "$1"
 	case $2 in
 	sparse|snapshot)
 		qemu-img create -q -f vmdk disk.vmdk $SIZE ;;
 	small|resize)
+		LIBVMDK=false
 		mkimage --name disk --grain 8 --gtes 128 --zeroed --lazy \
 			--extent $((SIZE / 512)) . >/dev/null ;;
-	split)	mkimage --name disk --type twoGbMaxExtentSparse --grain 16 \
+	split)	LIBVMDK=false
+		mkimage --name disk --type twoGbMaxExtentSparse --grain 16 \
 			--extent $((SIZE / 1024 + 5)) \
 			--extent $((SIZE / 1024 - 5)) . >/dev/null ;;
 	cowd)	truncate -s $SIZE ../zeros
