@@ -86,12 +86,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "detach.h"
 #include "vmdk_ioctl.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define EXTENTS_SHOWN	10
 #define SECTOR		512
-#define DETACH_TRIES	200
 #define MAX_WORDS	64
 
 /* In pages of its own, so that they can be sealed. */
@@ -1211,20 +1211,6 @@ static int do_arguments(const char *path)
 
 /* ---- memory that is not to be had ---- */
 
-static void detach_index(int index)
-{
-	struct vmdk_detach detach = { .index = index };
-	int i;
-
-	for (i = 0; i < DETACH_TRIES; i++) {
-		if (!ioctl(control, VMDK_DETACH, &detach) || errno != EBUSY)
-			return;
-		usleep(10000);
-	}
-	puts("a disk stays busy");
-	exit(1);
-}
-
 static void fail_nth(int fd, unsigned int n)
 {
 	char text[16];
@@ -1255,7 +1241,7 @@ static bool attach_failing(struct request *req, int fd, unsigned int n, int *err
 	*err = ioctl(control, VMDK_ATTACH, &req->head) ? errno : 0;
 	failed = has_failed(fd);
 	if (!*err)
-		detach_index(req->head.index);
+		detach_disk(control, req->head.index);
 	return failed;
 }
 
@@ -1463,7 +1449,7 @@ static void use_disk(struct fuzz *f, int index)
 		fsync(fd);
 		close(fd);
 	}
-	detach_index(index);
+	detach_disk(control, index);
 }
 
 /* Only the first few of the arrays are ever changed. */
@@ -1502,7 +1488,7 @@ static void fuzz_attach(struct fuzz *f)
 			  f->now->head.message_size == sizeof(f->now->message);
 	if (!ioctl(control, VMDK_ATTACH, &f->now->head)) {
 		if (f->attached++ % 8)
-			detach_index(f->now->head.index);
+			detach_disk(control, f->now->head.index);
 		else
 			use_disk(f, f->now->head.index);
 	} else {

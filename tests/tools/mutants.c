@@ -24,11 +24,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "detach.h"
 #include "vmdk_ioctl.h"
 
 #define SECTOR		512
 #define LARGEST		(1 << 16)	/* of one I/O */
-#define DETACH_TRIES	1000
 
 struct image {
 	unsigned int kind;
@@ -198,28 +198,13 @@ static void use_disk(int index, uint64_t sectors)
 	close(fd);
 }
 
-/* Whoever was told of the disk may have it open. */
-static void detach(int index)
-{
-	struct vmdk_detach call = { .index = index };
-	int n;
-
-	for (n = 0; n < DETACH_TRIES; n++) {
-		if (!ioctl(control, VMDK_DETACH, &call) || errno != EBUSY)
-			return;
-		usleep(10000);
-	}
-	puts("a disk stays busy");
-	exit(1);
-}
-
 static bool try_mutant(const struct image *image)
 {
 	int fd = make_mutant(image), index = attach(image, fd);
 
 	if (index >= 0) {
 		use_disk(index, image->sectors);
-		detach(index);
+		detach_disk(control, index);
 	}
 	close(fd);
 	return index >= 0;

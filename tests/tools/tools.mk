@@ -15,6 +15,9 @@ test-tools: $(TEST_TOOLS)
 $(TEST_TOOLS_BUILD)/exercise: $(addprefix $(TEST_TOOLS_BUILD)/,exercise.o stamp.o)
 	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
 
+$(TEST_TOOLS_BUILD)/ctl $(TEST_TOOLS_BUILD)/mutants: $(TEST_TOOLS_BUILD)/%: $(addprefix $(TEST_TOOLS_BUILD)/,%.o detach.o)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
 $(TEST_TOOLS_BUILD)/mkforeign: $(MKFOREIGN_OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lz
 

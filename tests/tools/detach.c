@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Detaching a disk that others have just been told of.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "detach.h"
+#include "vmdk_ioctl.h"
+
+#define TRIES	200
+
+void detach_disk(int control, int index)
+{
+	struct vmdk_detach detach = { .index = index };
+	int i;
+
+	for (i = 0; i < TRIES; i++) {
+		if (!ioctl(control, VMDK_DETACH, &detach) || errno != EBUSY)
+			return;
+		usleep(10000);
+	}
+	puts("a disk stays busy");
+	exit(1);
+}
