@@ -43,6 +43,7 @@
 #define SECTOR		512
 #define THREADS		4
 #define LARGEST		256	/* sectors of one write */
+#define GRAIN		128
 #define MARK_MAGIC	0x6b72616d72776f70ULL
 #define FIRST_SEQ	2U	/* 1 is the base's */
 
@@ -166,9 +167,14 @@ static void choose_op(struct worker *w, struct op *op)
 	if (op->kind == DISCARD || op->kind == ZERO)
 		most = LARGEST;
 	op->count = 1 + chance(w) % most;
+	if (op->kind == DISCARD && chance(w) % 2)
+		op->count = GRAIN;
 	if (chance(w) % 2)
 		room /= 8;
 	op->sector = w->first + chance(w) % (room - op->count);
+	/* A grain's place is free then, for another. */
+	if (op->count == GRAIN && op->sector / GRAIN * GRAIN >= w->first)
+		op->sector = op->sector / GRAIN * GRAIN;
 	op->seq = w->seq;
 	op->thread = w->id;
 	w->seq += THREADS;
@@ -387,53 +393,48 @@ static void write_disk(const struct disk *d, const char *folder)
 	close(fd);
 }
 
-static int run_command(char **argv, uint64_t point)
+static _Noreturn void run_command(char **argv, uint64_t point)
 {
 	char text[32], *args[32];
-	pid_t pid;
-	int n, status;
+	int n;
 
 	for (n = 0; argv[n] && n < 30; n++)
 		args[n] = argv[n];
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)point);
 	args[n] = text;
 	args[n + 1] = NULL;
-	pid = fork();
-	if (!pid) {
-		execvp(args[0], args);
-		_exit(127);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		die(argv[0]);
-	return !WIFEXITED(status) || WEXITSTATUS(status);
+	execvp(args[0], args);
+	die(args[0]);
 }
 
 /*
  * @d has all up to @from, the entry behind a flush. A cut before entry @to: what
- * came since is there, or a part of it.
+ * came since is there, or a part of it. In a process of its own, for which the
+ * kernel copies what changes.
  */
-static int cut(const struct log *log, const struct disk *d, uint64_t from,
-	       uint64_t to, const char *folder, char **command)
+static int cut(const struct log *log, struct disk *d, uint64_t from, uint64_t to,
+	       const char *folder, char **command)
 {
 	bool all = next_random() & 1;
-	struct disk now = *d;
+	pid_t pid = fork();
 	uint64_t i;
-	int ret;
+	int status;
 
-	now.bytes = malloc(d->size);
-	memcpy(now.bytes, d->bytes, d->size);
-	for (i = from; i < to; i++)
-		apply(&now, log->entries[i],
-		      all || log->entries[i]->flags & LOG_FUA);
-	write_disk(&now, folder);
-	free(now.bytes);
-	ret = run_command(command, to);
-	if (ret)
+	if (!pid) {
+		random_state *= 0x9e3779b97f4a7c15;	/* not what the next cut gets */
+		for (i = from; i < to; i++)
+			apply(d, log->entries[i], all || log->entries[i]->flags & LOG_FUA);
+		write_disk(d, folder);
+		run_command(command, to);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		die(command[0]);
+	if (status)
 		printf("entry %llu of %llu, %llu since a flush, %s: failed\n",
 		       (unsigned long long)to, (unsigned long long)log->nr,
 		       (unsigned long long)(to - from),
 		       all ? "all of them" : "a part of them");
-	return ret;
+	return status != 0;
 }
 
 /* The log from its first mark on, evenly, or all of it. */
