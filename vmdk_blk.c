@@ -282,6 +282,15 @@ static void vmdk_complete_rq(struct request *rq)
 		__blk_mq_end_request(rq, status);
 }
 
+/* The worker is woken once for all requests that come together. */
+static void vmdk_commit_rqs(struct blk_mq_hw_ctx *hctx)
+{
+	struct vmdk_queue *queue = hctx->driver_data;
+
+	if (!llist_empty(&queue->list))
+		queue_work(queue->disk->wq, &queue->work);
+}
+
 static blk_status_t vmdk_queue_rq(struct blk_mq_hw_ctx *hctx,
 				  const struct blk_mq_queue_data *bd)
 {
@@ -312,8 +321,12 @@ static blk_status_t vmdk_queue_rq(struct blk_mq_hw_ctx *hctx,
 	if (req_op(rq) == REQ_OP_READ && blk_rq_bytes(rq) <= VMDK_MAX_PEEK &&
 	    rq->bio == rq->biotail && vmdk_chain_peek(&cmd->io))
 		blk_mq_end_request(rq, BLK_STS_OK);
+	else if (vmdk_is_data(&cmd->io))
+		llist_add(&cmd->io.queued, &queue->list);
 	else
 		vmdk_io_queue(&cmd->io);
+	if (bd->last)
+		vmdk_commit_rqs(hctx);
 	return BLK_STS_OK;
 }
 
@@ -342,6 +355,7 @@ static void vmdk_exit_hctx(struct blk_mq_hw_ctx *hctx, unsigned int index)
 
 static const struct blk_mq_ops vmdk_mq_ops = {
 	.queue_rq	= vmdk_queue_rq,
+	.commit_rqs	= vmdk_commit_rqs,
 	.complete	= vmdk_complete_rq,
 	.init_hctx	= vmdk_init_hctx,
 	.exit_hctx	= vmdk_exit_hctx,
