@@ -13,11 +13,11 @@
 # Waits for "$@" to succeed: for daemons that do not say when they are ready.
 await()
 {
-	local end=$((SECONDS + 10))
+	local end=$((SECONDS + 3))
 	while [ $SECONDS -lt $end ]; do
 		! "$@" 2>/dev/null || return 0
 	done
-	echo "$* failed for 10 s" >&2
+	echo "$* failed for 3 s" >&2
 	return 1
 }
 
@@ -148,7 +148,7 @@ up_nbd()
 }
 
 # qemu-nbd goes into the background before it has told the kernel all.
-nbd_is_there() { [ "$(blockdev --getsize64 /dev/nbd0)" -gt 0 ]; }
+nbd_is_there() { [ "$(</sys/block/nbd0/size)" -gt 0 ]; }
 
 down_nbd()
 {
@@ -199,7 +199,10 @@ down_fuse()
 	losetup -d "$dev"
 	pid=$(cat /run/fuse.pid)
 	kill "$pid"
-	await gone "$pid"
+	await gone "$pid" || {	# it may wait for its file's last user for ever
+		kill -9 "$pid"
+		umount -l /run/exported 2>/dev/null || true
+	}
 }
 
 gone() { ! kill -0 "$1"; }
