@@ -252,8 +252,11 @@ static void open_device(void)
 	struct stat st;
 
 	setenv("DEVICE", opt.device, 1);
-	fd = open(opt.device, (opt.op == READ || opt.op == COMMAND ?
-			       O_RDONLY : O_RDWR) | O_DIRECT);
+	if (opt.op == COMMAND) {
+		opt.area = opt.block;
+		return;
+	}
+	fd = open(opt.device, (opt.op == READ ? O_RDONLY : O_RDWR) | O_DIRECT);
 	if (fd < 0 || fstat(fd, &st))
 		die("open");
 	size = (uint64_t)st.st_size;

@@ -193,6 +193,54 @@ up_fuse()
 	dev=$(losetup --find --show /run/exported)
 }
 
+# Asked to end while its file is mounted, the daemon may wait for ever.
+down_fuse()
+{
+	local pid
+	losetup -d "$dev"
+	await umount /run/exported
+	pid=$(cat /run/fuse.pid)
+	kill "$pid"
+	await gone "$pid"
+}
+
+gone() { [ ! -e /sys/block/nbd0/pid ]; }
+
+needs_nbd_threads() { have qemu-nbd && have_module nbd nbds_max=1 max_part=0; }
+up_nbd_threads() { up_nbd "$1" writeback threads; }
+down_nbd_threads() { down_nbd; }
+
+needs_nbd_uring() { needs_nbd_threads; }
+up_nbd_uring() { up_nbd "$1" writeback io_uring; }
+down_nbd_uring() { down_nbd; }
+
+needs_nbd_direct_native() { needs_nbd_threads && needs_direct; }
+up_nbd_direct_native() { up_nbd "$1" none native; }
+down_nbd_direct_native() { down_nbd; }
+
+needs_nbd_direct_uring() { needs_nbd_threads && needs_direct; }
+up_nbd_direct_uring() { up_nbd "$1" none io_uring; }
+down_nbd_direct_uring() { down_nbd; }
+
+# ---- FUSE and loop
+
+needs_fuse()
+{
+	needs_loop && have qemu-storage-daemon && have_module fuse
+}
+
+up_fuse()
+{
+	local read_only=off writable=on
+	[ "$1" != stream ] || read_only=on writable=off
+	: > /run/exported
+	qemu-storage-daemon --daemonize --pidfile /run/fuse.pid \
+		--blockdev "file,node-name=file,filename=$place/$1.vmdk,read-only=$read_only" \
+		--blockdev "vmdk,node-name=disk,file=file,read-only=$read_only" \
+		--export "fuse,id=bench,node-name=disk,mountpoint=/run/exported,writable=$writable"
+	dev=$(losetup --find --show /run/exported)
+}
+
 down_fuse()
 {
 	local pid
