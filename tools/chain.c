@@ -16,8 +16,6 @@
 #include "hint.h"
 #include "opener.h"
 
-#define CID_DIGITS	8
-
 /**
  * vmdk_has_parent - is an image a child?
  * @image: the image
@@ -48,8 +46,8 @@ static bool ends_in(const char *long_id, uint32_t cid)
 {
 	size_t len = long_id ? strlen(long_id) : 0;
 
-	return len >= CID_DIGITS &&
-	       strtoul(long_id + len - CID_DIGITS, NULL, 16) == cid;
+	return len >= VMDK_CID_DIGITS &&
+	       strtoul(long_id + len - VMDK_CID_DIGITS, NULL, 16) == cid;
 }
 
 static bool cid_matches(const struct vmdk_image *child,

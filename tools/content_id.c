@@ -20,7 +20,6 @@
 
 #define CID_NONE	VMDK_NO_PARENT
 #define CID_IN_LONG	VMDK_CID_IN_LONG
-#define CID_DIGITS	8
 
 static int random_bytes(void *bytes, size_t size)
 {
@@ -96,7 +95,7 @@ static int renew_cid(const struct vmdk_image *image, struct vmdk_patch *patch,
 	struct vmdk_span span = changing_digits(image);
 	size_t behind = all.offset + all.length - span.offset - span.length;
 	uint32_t mask = (uint32_t)((1ULL << 4 * span.length) - 1) << 4 * behind;
-	char digits[CID_DIGITS + 1];
+	char digits[VMDK_CID_DIGITS + 1];
 	uint32_t random, cid;
 	int ret;
 
@@ -117,7 +116,7 @@ static int renew_long_id(const struct vmdk_image *image, uint32_t cid,
 			 struct vmdk_patch *patches, uint32_t *nr)
 {
 	struct vmdk_span span = image->desc.long_cid_span, part = span;
-	char digits[VMDK_PATCH_SIZE + CID_DIGITS + 1];
+	char digits[VMDK_PATCH_SIZE + VMDK_CID_DIGITS + 1];
 	uint8_t random[VMDK_PATCH_SIZE / 2];
 	size_t i;
 	int ret;
@@ -128,7 +127,7 @@ static int renew_long_id(const struct vmdk_image *image, uint32_t cid,
 	for (i = 0; i < sizeof(random); i++)
 		snprintf(digits + 2 * i, 3, "%02x", random[i]);
 	if (span.length == VMDK_PATCH_SIZE && cid != CID_IN_LONG)
-		snprintf(digits + VMDK_PATCH_SIZE - CID_DIGITS, CID_DIGITS + 1,
+		snprintf(digits + VMDK_PATCH_SIZE - VMDK_CID_DIGITS, VMDK_CID_DIGITS + 1,
 			 "%08" PRIx32, cid);
 	part.length = digits_in_sector(image, span);
 	add_patch(image, part, digits, &patches[(*nr)++]);

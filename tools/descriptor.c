@@ -19,7 +19,6 @@
 
 #define TEXT_MAX	((size_t)VMDK_DESC_SECTORS_MAX * VMDK_SECTOR_SIZE)
 #define NAME_MAX_BYTES	4095
-#define CID_DIGITS	8
 #define LONG_CID_DIGITS	32
 #define VERSION_MAX	999	/* which of them are supported is not decided here */
 #define CID_NO_PARENT	VMDK_NO_PARENT
@@ -205,7 +204,7 @@ static bool parse_hex32(const struct parser *p, struct slice s, uint32_t *value)
 {
 	uint32_t v = 0;
 
-	if (s.at == s.end || length(s) > CID_DIGITS)
+	if (s.at == s.end || length(s) > VMDK_CID_DIGITS)
 		return false;
 	for (; s.at < s.end; s.at++) {
 		int digit = hex_value(p->text[s.at]);
@@ -320,7 +319,7 @@ static int hex_key(struct parser *p, const struct key *key, struct slice s,
 	if (parse_hex32(p, s, value))
 		return 0;
 	return refuse(p, s.at, "%s is \"%s\", expected 1 to %d hexadecimal digits",
-		      key->name, quote(p, s), CID_DIGITS);
+		      key->name, quote(p, s), VMDK_CID_DIGITS);
 }
 
 /* Twice, even if equal, is a fault: an update would leave two different ones. */

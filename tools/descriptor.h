@@ -14,6 +14,7 @@
 
 #define VMDK_NO_PARENT		0xffffffffU	/* parentCID of what has no parent */
 #define VMDK_CID_IN_LONG	0xfffffffeU	/* CID: see ddb.longContentID */
+#define VMDK_CID_DIGITS		8
 
 /* A place in the text, so that a value can be replaced without moving another. */
 struct vmdk_span {

@@ -225,6 +225,8 @@ static int parse_text(struct vmdk_opener *o, uint64_t offset, uint64_t size)
 /*
  * Only zeros may follow the text (qemu pads it with them): a file that goes on
  * with something else is also something else, and which is not for us to say.
+ * But qemu writes a content id without leading zeros, in place, and a shorter
+ * text over a longer one: up to seven bytes of the old one then remain.
  */
 static int read_text_file(struct vmdk_opener *o)
 {
@@ -242,7 +244,7 @@ static int read_text_file(struct vmdk_opener *o)
 	ret = parse_text(o, 0, size);
 	if (ret)
 		return ret;
-	at = strlen(o->img->text);
+	at = strlen(o->img->text) + VMDK_CID_DIGITS - 1;
 	while (at < size && !o->img->text[at])
 		at++;
 	if (at < size)

@@ -163,6 +163,31 @@ static void test_padded_text(void **state)
 	       "x.vmdk: descriptor at byte 9000: something follows");
 }
 
+/* It writes 1234abcd as it would 5e: what the text loses is still behind it. */
+static void test_stale_tail(void **state)
+{
+	static const char text[] = HEAD "RW 8 ZERO\n";
+	const size_t lost = 6, end = sizeof(text) - 1 - lost;
+	char stale[10240] = { 0 };
+	char *id;
+
+	(void)state;
+	memcpy(stale, text, sizeof(text));
+	id = strstr(stale, "1234abcd");
+	memmove(id + 2, id + 2 + lost, strlen(id + 2 + lost) + 1);
+	assert_int_equal(strlen(stale), end);
+	assert_int_equal(strlen(stale + end + 1), lost - 1);
+	put("x.vmdk", stale, sizeof(stale));
+	vmdk_image_close(accept("x.vmdk", &reading));
+	stale[end + lost] = '\n';
+	put("x.vmdk", stale, sizeof(stale));
+	vmdk_image_close(accept("x.vmdk", &reading));
+	stale[end + lost + 1] = '\n';
+	put("x.vmdk", stale, sizeof(stale));
+	refuse("x.vmdk", &reading, -EINVAL,
+	       "descriptor at byte 75: something follows");
+}
+
 static void test_flat_behind_header(void **state)
 {
 	struct mk_image m;
@@ -619,6 +644,7 @@ int main(void)
 		TEST(test_mixed),
 		TEST(test_nothing_writable),
 		TEST(test_padded_text),
+		TEST(test_stale_tail),
 		TEST(test_flat_behind_header),
 		TEST(test_rounded_capacity),
 		TEST(test_through_symlink),
