@@ -30,17 +30,26 @@
 #define VMDK_MAX_IO_OPT		SZ_1M
 /* Larger reads keep the submitter longer than the hand-over to a worker would. */
 #define VMDK_MAX_PEEK		SZ_32K
+/* So many writes, and no larger ones, wait for each other's ends. */
+#define VMDK_MAX_ENDED		8
+#define VMDK_MAX_LATER		SZ_16K
 
 /**
  * struct vmdk_queue - a hardware queue's requests that wait for its worker
  * @disk: I
  * @list: A  the last one first
  * @work: serves them
+ * @worker: A  who does so just now, or NULL
+ * @ended: of the worker alone: what it will end with others, the last one first
+ * @nr_ended: of the worker alone: how many these are
  */
 struct vmdk_queue {
 	struct vmdk_disk *disk;
 	struct llist_head list;
 	struct work_struct work;
+	struct task_struct *worker;
+	struct llist_node *ended;
+	unsigned int nr_ended;
 };
 
 /**
@@ -103,6 +112,24 @@ static bool vmdk_changes_data(const struct vmdk_io *io)
 	return io->op != REQ_OP_READ && io->op != REQ_OP_FLUSH;
 }
 
+/*
+ * A small write that ends within its queue's worker waits there for a few more, so
+ * that whoever waits for them is woken once.  What is larger keeps too much memory
+ * from being clean, and ends at once.
+ */
+static bool vmdk_end_later(struct vmdk_cmd *cmd, const struct request *rq)
+{
+	struct vmdk_queue *queue = cmd->queue;
+
+	if (!in_task() || READ_ONCE(queue->worker) != current ||
+	    req_op(rq) != REQ_OP_WRITE || blk_rq_bytes(rq) > VMDK_MAX_LATER)
+		return false;
+	cmd->io.queued.next = queue->ended;
+	queue->ended = &cmd->io.queued;
+	queue->nr_ended++;
+	return true;
+}
+
 /* From any context: the last run of the request is over, failed or not. */
 static void vmdk_io_done(struct vmdk_io *io)
 {
@@ -112,7 +139,8 @@ static void vmdk_io_done(struct vmdk_io *io)
 
 	if (unlikely(fold) && vmdk_changes_data(io))
 		vmdk_fold_mark(fold, blk_rq_pos(rq), blk_rq_sectors(rq));
-	blk_mq_complete_request(rq);
+	if (!vmdk_end_later(cmd, rq))
+		blk_mq_complete_request(rq);
 }
 
 static void vmdk_set_iter(struct vmdk_io *io, const struct bio_vec *bvec,
@@ -175,61 +203,6 @@ static void vmdk_io_refill(struct vmdk_io *io)
 	vmdk_iter_from_bio(cmd);
 }
 
-static void vmdk_queue_workfn(struct work_struct *work)
-{
-	struct vmdk_queue *queue = container_of(work, struct vmdk_queue, work);
-	unsigned int noio = vmdk_enter_io();
-	struct vmdk_io *io, *next;
-	struct llist_node *list;
-
-	list = llist_reverse_order(llist_del_all(&queue->list));
-	llist_for_each_entry_safe(io, next, list, queued) {
-		vmdk_chain_submit(io);
-		cond_resched();
-	}
-	vmdk_leave_io(noio);
-}
-
-/* A flush covers what completed before it came; one commit serves them all. */
-static void vmdk_finish_flushes(struct vmdk_disk *disk,
-				struct list_head *flushes)
-{
-	struct vmdk_io *io, *next;
-	int ret;
-
-	if (list_empty(flushes))
-		return;
-	ret = vmdk_chain_flush(disk->chain);
-	list_for_each_entry_safe(io, next, flushes, node) {
-		list_del_init(&io->node);
-		io->error = ret;
-		io->done(io);
-	}
-}
-
-static void vmdk_meta_workfn(struct work_struct *work)
-{
-	struct vmdk_disk *disk = container_of(work, struct vmdk_disk,
-					      meta_work);
-	unsigned int noio = vmdk_enter_io();
-	struct vmdk_io *io, *next;
-	LIST_HEAD(flushes);
-	LIST_HEAD(list);
-
-	spin_lock_irq(&disk->meta_lock);
-	list_splice_init(&disk->meta, &list);
-	spin_unlock_irq(&disk->meta_lock);
-	list_for_each_entry_safe(io, next, &list, node) {
-		list_del_init(&io->node);
-		if (io->op == REQ_OP_FLUSH)
-			list_add_tail(&io->node, &flushes);
-		else
-			vmdk_chain_zero(io);
-	}
-	vmdk_finish_flushes(disk, &flushes);
-	vmdk_leave_io(noio);
-}
-
 static void vmdk_cmd_init(struct vmdk_cmd *cmd, struct vmdk_queue *queue,
 			  struct request *rq)
 {
@@ -282,7 +255,83 @@ static void vmdk_complete_rq(struct request *rq)
 		__blk_mq_end_request(rq, status);
 }
 
-/* The worker is woken once for all requests that come together. */
+/* In the worker: what has waited for others ends now. */
+static void vmdk_end_all(struct vmdk_queue *queue)
+{
+	struct llist_node *list = llist_reverse_order(queue->ended);
+	struct vmdk_io *io, *next;
+
+	queue->ended = NULL;
+	queue->nr_ended = 0;
+	llist_for_each_entry_safe(io, next, list, queued)
+		vmdk_complete_rq(blk_mq_rq_from_pdu(vmdk_io_to_cmd(io)));
+}
+
+static void vmdk_queue_workfn(struct work_struct *work)
+{
+	struct vmdk_queue *queue = container_of(work, struct vmdk_queue, work);
+	unsigned int noio = vmdk_enter_io();
+	struct vmdk_io *io, *next;
+	struct llist_node *list;
+
+	WRITE_ONCE(queue->worker, current);
+	list = llist_reverse_order(llist_del_all(&queue->list));
+	llist_for_each_entry_safe(io, next, list, queued) {
+		/* A read that comes here is likely to wait for a disk. */
+		if (io->op == REQ_OP_READ || queue->nr_ended == VMDK_MAX_ENDED)
+			vmdk_end_all(queue);
+		vmdk_chain_submit(io);
+		cond_resched();
+	}
+	WRITE_ONCE(queue->worker, NULL);
+	vmdk_end_all(queue);
+	vmdk_leave_io(noio);
+}
+
+/* A flush covers what completed before it came; one commit serves them all. */
+static void vmdk_finish_flushes(struct vmdk_disk *disk,
+				struct list_head *flushes)
+{
+	struct vmdk_io *io, *next;
+	int ret;
+
+	if (list_empty(flushes))
+		return;
+	ret = vmdk_chain_flush(disk->chain);
+	list_for_each_entry_safe(io, next, flushes, node) {
+		list_del_init(&io->node);
+		io->error = ret;
+		io->done(io);
+	}
+}
+
+static void vmdk_meta_workfn(struct work_struct *work)
+{
+	struct vmdk_disk *disk = container_of(work, struct vmdk_disk,
+					      meta_work);
+	unsigned int noio = vmdk_enter_io();
+	struct vmdk_io *io, *next;
+	LIST_HEAD(flushes);
+	LIST_HEAD(list);
+
+	spin_lock_irq(&disk->meta_lock);
+	list_splice_init(&disk->meta, &list);
+	spin_unlock_irq(&disk->meta_lock);
+	list_for_each_entry_safe(io, next, &list, node) {
+		list_del_init(&io->node);
+		if (io->op == REQ_OP_FLUSH)
+			list_add_tail(&io->node, &flushes);
+		else
+			vmdk_chain_zero(io);
+	}
+	vmdk_finish_flushes(disk, &flushes);
+	vmdk_leave_io(noio);
+}
+
+/*
+ * The worker is woken once for all requests that come together.  blk-mq calls this
+ * and ->queue_rq under RCU: the requests may be over by now, and the queue too.
+ */
 static void vmdk_commit_rqs(struct blk_mq_hw_ctx *hctx)
 {
 	struct vmdk_queue *queue = hctx->driver_data;
