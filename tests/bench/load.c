@@ -37,7 +37,8 @@ static struct {
 	enum op op;
 	enum order order;
 	uint64_t block;
-	uint64_t area;		/* of the disk, from its start */
+	uint64_t from;		/* the part of the disk: its start */
+	uint64_t area;		/* and its size */
 	uint64_t stride;	/* scattered: one I/O in each of these */
 	uint64_t seed;
 	const char *command;
@@ -110,7 +111,7 @@ static void draw_scattered(unsigned int total)
 	}
 	for (i = 0; i < total; i++) {
 		tmp = below(opt.stride / opt.block) * opt.block;
-		place[i] = order[i] * opt.stride + tmp;
+		place[i] = opt.from + order[i] * opt.stride + tmp;
 	}
 	free(order);
 }
@@ -128,7 +129,7 @@ static void draw_places(void)
 		return;
 	}
 	for (i = 0; i < total; i++)
-		place[i] = opt.block *
+		place[i] = opt.from + opt.block *
 			(opt.order == RANDOM ? below(blocks) : i % blocks);
 }
 
@@ -253,7 +254,7 @@ static void open_device(void)
 
 	setenv("DEVICE", opt.device, 1);
 	if (opt.op == COMMAND) {
-		opt.area = opt.block;
+		opt.area = opt.block;	/* no place of it is read */
 		return;
 	}
 	fd = open(opt.device, (opt.op == READ ? O_RDONLY : O_RDWR) | O_DIRECT);
@@ -263,8 +264,8 @@ static void open_device(void)
 	if (S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, &size))
 		die("size");
 	if (!opt.area)
-		opt.area = size;
-	if (opt.area > size || opt.area < opt.block) {
+		opt.area = size - opt.from;
+	if (opt.from > size || opt.area > size - opt.from || opt.area < opt.block) {
 		errno = ERANGE;
 		die("area");
 	}
@@ -315,7 +316,7 @@ static void usage(void)
 	fputs("usage: load [options] DEVICE\n"
 	      "  -o read|write|flush|discard   flush: a sync after each write\n"
 	      "  -p sequential|random|scattered  scattered: one per stride, at random\n"
-	      "  -b BLOCK -d DEPTH -a AREA -s STRIDE -r SEED\n"
+	      "  -b BLOCK -d DEPTH -f FROM -a AREA -s STRIDE -r SEED\n"
 	      "  -n COUNT -w WARMUP            so many I/Os measured, and before\n"
 	      "  -c COMMAND                    of the shell, instead; the disk is $DEVICE\n"
 	      "Prints the nanoseconds that an I/O took.\n", stderr);
@@ -326,7 +327,7 @@ static void parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "o:p:b:d:a:s:r:n:w:c:")) != -1) {
+	while ((c = getopt(argc, argv, "o:p:b:d:f:a:s:r:n:w:c:")) != -1) {
 		switch (c) {
 		case 'o':
 			opt.op = (enum op)find(op_names, optarg);
@@ -339,6 +340,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'd':
 			opt.depth = (unsigned int)size_of(optarg);
+			break;
+		case 'f':
+			opt.from = size_of(optarg);
 			break;
 		case 'a':
 			opt.area = size_of(optarg);

@@ -6,18 +6,18 @@
 #	up_P KIND	makes a disk of image KIND and sets dev
 #	down_P		takes it away
 #
-# The kinds are files in the folder $place: full (all grains there), freed (the
-# same, until a row frees them), empty (no grain), stream (compressed), each as
-# KIND.vmdk and as KIND.raw; and chain (32 links), which the driver alone reads.
+# The kinds are files in the folder $place: full (all grains there), empty (no grain),
+# stream (compressed), each as KIND.vmdk and as KIND.raw; and chain (32 links), which
+# the driver alone reads.
 
 # Waits for "$@" to succeed: for daemons that do not say when they are ready.
 await()
 {
-	local end=$((SECONDS + 3))
+	local end=$((SECONDS + 10))
 	while [ $SECONDS -lt $end ]; do
 		! "$@" 2>/dev/null || return 0
 	done
-	echo "$* failed for 3 s" >&2
+	echo "$* failed for 10 s" >&2
 	return 1
 }
 
@@ -31,6 +31,12 @@ have_module()
 	modprobe -q "$@" || { echo "no module $1"; return 1; }
 }
 
+# What the peer's images are.
+format()
+{
+	[[ $peer = loop* || $peer = null_blk || $peer = dm_linear ]] && echo raw || echo vmdk
+}
+
 # Makes the image anew that a row writes to from nothing, or frees, or that has to be
 # what its children expect.
 fresh()
@@ -38,10 +44,9 @@ fresh()
 	case $1 in
 	empty)	rm -f "$place/empty.raw"
 		truncate -s "$EMPTY_SIZE" "$place/empty.raw"
-		cp "$IMAGES/empty.vmdk" "$place/" ;;
-	freed)	cp "$IMAGES/full.raw" "$place/freed.raw"
-		cp "$IMAGES/full.vmdk" "$place/freed.vmdk" ;;
-	chain)	cp "$IMAGES/full.vmdk" "$place/" ;;
+		cp "$store/empty.vmdk" "$place/" ;;
+	full)	cp "$store/full.$(format)" "$place/" ;;
+	chain)	cp "$store/full.vmdk" "$place/" ;;
 	esac
 }
 
@@ -193,64 +198,13 @@ up_fuse()
 	dev=$(losetup --find --show /run/exported)
 }
 
-# Asked to end while its file is mounted, the daemon may wait for ever.
 down_fuse()
 {
 	local pid
 	losetup -d "$dev"
-	await umount /run/exported
 	pid=$(cat /run/fuse.pid)
 	kill "$pid"
 	await gone "$pid"
-}
-
-gone() { [ ! -e /sys/block/nbd0/pid ]; }
-
-needs_nbd_threads() { have qemu-nbd && have_module nbd nbds_max=1 max_part=0; }
-up_nbd_threads() { up_nbd "$1" writeback threads; }
-down_nbd_threads() { down_nbd; }
-
-needs_nbd_uring() { needs_nbd_threads; }
-up_nbd_uring() { up_nbd "$1" writeback io_uring; }
-down_nbd_uring() { down_nbd; }
-
-needs_nbd_direct_native() { needs_nbd_threads && needs_direct; }
-up_nbd_direct_native() { up_nbd "$1" none native; }
-down_nbd_direct_native() { down_nbd; }
-
-needs_nbd_direct_uring() { needs_nbd_threads && needs_direct; }
-up_nbd_direct_uring() { up_nbd "$1" none io_uring; }
-down_nbd_direct_uring() { down_nbd; }
-
-# ---- FUSE and loop
-
-needs_fuse()
-{
-	needs_loop && have qemu-storage-daemon && have_module fuse
-}
-
-up_fuse()
-{
-	local read_only=off writable=on
-	[ "$1" != stream ] || read_only=on writable=off
-	: > /run/exported
-	qemu-storage-daemon --daemonize --pidfile /run/fuse.pid \
-		--blockdev "file,node-name=file,filename=$place/$1.vmdk,read-only=$read_only" \
-		--blockdev "vmdk,node-name=disk,file=file,read-only=$read_only" \
-		--export "fuse,id=bench,node-name=disk,mountpoint=/run/exported,writable=$writable"
-	dev=$(losetup --find --show /run/exported)
-}
-
-down_fuse()
-{
-	local pid
-	losetup -d "$dev"
-	pid=$(cat /run/fuse.pid)
-	kill "$pid"
-	await gone "$pid" || {	# it may wait for its file's last user for ever
-		kill -9 "$pid"
-		umount -l /run/exported 2>/dev/null || true
-	}
 }
 
 gone() { ! kill -0 "$1"; }
