@@ -24,6 +24,8 @@ help:
 	@echo "make test-long  those too that take long"
 	@echo "make test-debug those in guests, in a kernel with KASAN, lockdep..."
 	@echo "make test-races some of them, in a kernel with KCSAN"
+	@echo "make test-fuzz  what parses images, 20 million times"
+	@echo "make test-stress  an hour of load, and of swapping"
 	@echo "make test-power 10,000 power cuts, and 500 guests that are killed"
 	@echo "make bench      measure it against loop, qemu-nbd and others"
 	@echo "make bench-check  the same, and fail where a figure is over its bar"
@@ -85,7 +87,18 @@ test:
 
 test-long:
 	tests/guest/deps
-	VMDK_LONG=1 VMDK_FUZZ_RUNS=1000000 tests/all
+	VMDK_LONG=1 tests/all
+
+# 20 million executions and more.
+test-fuzz:
+	tests/guest/deps build test fuzz
+	tests/fuzz -n $(or $(RUNS),4000000) -a $(or $(SECONDS),300) -c
+
+test-stress: VMDK_SECONDS ?= 3600
+test-stress: all test-tools
+	tests/guest/deps build guest demo test
+	tests/guest/prepare 6.1
+	VMDK_SECONDS=$(VMDK_SECONDS) tests/run -j 2 900- 901-
 
 # Kernels with checkers take some 20 minutes to build, once.
 test-debug: VMDK_SLOWER ?= 5
@@ -115,5 +128,5 @@ clean:
 	rm -rf build/tools build/tests build/unit build/module build/guest \
 		build/test-results
 
-.PHONY: all help module sign deps install uninstall test test-long test-debug \
-	test-races bench bench-check demo kernels unit clean
+.PHONY: all help module sign deps install uninstall test test-long test-fuzz \
+	test-stress test-debug test-races bench bench-check demo kernels unit clean

@@ -5,7 +5,7 @@
 CFLAGS ?= -O2 -g -Wall -Wextra
 TEST_TOOLS_BUILD := build/tests
 TEST_TOOLS_CPPFLAGS := -D_FILE_OFFSET_BITS=64 -Iinclude -Itests/unit
-TEST_TOOLS := $(addprefix $(TEST_TOOLS_BUILD)/,exercise mkimage ctl faulty fill mutants uevents mkforeign)
+TEST_TOOLS := $(addprefix $(TEST_TOOLS_BUILD)/,exercise mkimage ctl faulty files fill mutants uevents mkforeign)
 MKFOREIGN_OBJECTS := $(addprefix $(TEST_TOOLS_BUILD)/,mkforeign.o mkvmdk.o \
 	mkstream.o mkcowd.o mksesparse.o)
 TEST_TOOLS_OBJECTS := $(patsubst tests/tools/%.c,$(TEST_TOOLS_BUILD)/%.o,$(wildcard tests/tools/*.c))

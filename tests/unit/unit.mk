@@ -6,6 +6,7 @@ UNIT_BUILD := build/unit
 UNIT_FLAGS := -std=gnu11 -O1 -g -Wall -Wextra -Wshadow -Wformat=2 -Werror \
 	      -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	      -D_FILE_OFFSET_BITS=64 -Iinclude -Itools -Itests/unit $(XML_CPPFLAGS)
+FUZZ_CC ?= clang
 UNIT_FORMAT := vmdk_format.c vmdk_foreign.c
 UNIT_IMAGE := tests/unit/scaffold.c tests/unit/mkvmdk.c tools/image.c \
 	      tools/probe.c tools/extents.c tools/devices.c tools/inspect.c tools/policy.c \
@@ -49,7 +50,7 @@ $(UNIT_BUILD)/fuzz_tar: tools/tar.c tools/ovf.c tools/ova.c tools/ova_sums.c \
 		       tools/path.c tools/grain_tables.c $(UNIT_FORMAT)
 
 $(UNIT_BUILD)/fuzz_%: tests/unit/fuzz_%.c $(UNIT_HEADERS) | $(UNIT_BUILD)
-	clang $(UNIT_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lz -lexpat -lgcrypt
+	$(FUZZ_CC) $(UNIT_FLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lz -lexpat -lgcrypt
 
 $(UNIT_BUILD):
 	mkdir -p $@
