@@ -151,41 +151,68 @@ static void vmdk_set_iter(struct vmdk_io *io, const struct bio_vec *bvec,
 	io->iter.iov_offset = offset;
 }
 
-/* The memory of the next bio; it may begin in the middle of its array. */
+/*
+ * How many pieces the memory of @bio has.  The first and the last may be its own in
+ * part.  The array is walked as it stands: bio_for_each_bvec() copies each piece.
+ */
+static unsigned int vmdk_count_bvecs(const struct bio *bio)
+{
+	const struct bio_vec *bvec = __bvec_iter_bvec(bio->bi_io_vec, bio->bi_iter);
+	unsigned int left = bio->bi_iter.bi_bvec_done + bio->bi_iter.bi_size;
+	unsigned int nr = 0;
+
+	do {
+		left -= min(left, bvec[nr].bv_len);
+		nr++;
+	} while (left);
+	return nr;
+}
+
+/* What of these pieces is its own. */
+static unsigned int vmdk_copy_bvecs(struct bio_vec *to, const struct bio *bio)
+{
+	const struct bio_vec *bvec = __bvec_iter_bvec(bio->bi_io_vec, bio->bi_iter);
+	unsigned int skip = bio->bi_iter.bi_bvec_done;
+	unsigned int left = bio->bi_iter.bi_size;
+	unsigned int nr = 0;
+
+	do {
+		to[nr].bv_page = bvec[nr].bv_page;
+		to[nr].bv_offset = bvec[nr].bv_offset + skip;
+		to[nr].bv_len = min(left, bvec[nr].bv_len - skip);
+		left -= to[nr].bv_len;
+		skip = 0;
+		nr++;
+	} while (left);
+	return nr;
+}
+
+/* The memory of the next bio, where it is. */
 static void vmdk_iter_from_bio(struct vmdk_cmd *cmd)
 {
 	struct bio *bio = cmd->bio;
-	struct bvec_iter iter;
-	struct bio_vec bv;
-	unsigned int nr = 1;
 
-	if (mp_bvec_iter_len(bio->bi_io_vec, bio->bi_iter) <
-	    bio->bi_iter.bi_size) {
-		nr = 0;
-		bio_for_each_bvec(bv, bio, iter)
-			nr++;
-	}
 	vmdk_set_iter(&cmd->io, __bvec_iter_bvec(bio->bi_io_vec, bio->bi_iter),
-		      nr, bio->bi_iter.bi_bvec_done, bio->bi_iter.bi_size);
+		      vmdk_count_bvecs(bio), bio->bi_iter.bi_bvec_done,
+		      bio->bi_iter.bi_size);
 	cmd->bio = bio->bi_next;
 }
 
 /* The memory of all bios in one array, so that it can go in one piece. */
 static bool vmdk_iter_from_all(struct vmdk_cmd *cmd, struct request *rq)
 {
-	struct req_iterator iter;
 	unsigned int nr = 0;
-	struct bio_vec bv;
+	struct bio *bio;
 
-	rq_for_each_bvec(bv, rq, iter)
-		nr++;
-	cmd->bvec = kmalloc_array(nr, sizeof(bv),
+	__rq_for_each_bio(bio, rq)
+		nr += vmdk_count_bvecs(bio);
+	cmd->bvec = kmalloc_array(nr, sizeof(*cmd->bvec),
 				  GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
 	if (!cmd->bvec)
 		return false;
 	nr = 0;
-	rq_for_each_bvec(bv, rq, iter)
-		cmd->bvec[nr++] = bv;
+	__rq_for_each_bio(bio, rq)
+		nr += vmdk_copy_bvecs(cmd->bvec + nr, bio);
 	vmdk_set_iter(&cmd->io, cmd->bvec, nr, 0, blk_rq_bytes(rq));
 	cmd->bio = NULL;
 	return true;
