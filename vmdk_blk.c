@@ -549,7 +549,11 @@ static int vmdk_task_finish(struct vmdk_task *task)
 	return vmdk_chain_finish(task->chain);
 }
 
-/* The disk is VMDK_DELETING, so this is its only way here. */
+/*
+ * The disk is VMDK_DELETING, so this is its only way here, nobody has it open, and
+ * nobody can open it: there is no more I/O.  When it is gone, its files are complete:
+ * whoever waited for that may copy them.
+ */
 static int vmdk_disk_remove(struct vmdk_disk *disk)
 {
 	struct vmdk_task finish = { .run = vmdk_task_finish };
@@ -557,13 +561,13 @@ static int vmdk_disk_remove(struct vmdk_disk *disk)
 	int ret;
 
 	vmdk_hide_disk(index);
-	del_gendisk(disk->disk);
-	cancel_work_sync(&disk->meta_work);
-	blk_mq_free_tag_set(&disk->tag_set);
 	ret = vmdk_run_task(disk, &finish);
 	if (ret)
 		pr_err("%s: detached, but the last commit failed (%d): what was written since the last flush may be lost\n",
 		       disk->chain->name, ret);
+	del_gendisk(disk->disk);
+	cancel_work_sync(&disk->meta_work);
+	blk_mq_free_tag_set(&disk->tag_set);
 	vmdk_chain_free(disk->chain);
 	destroy_workqueue(disk->wq);
 	put_disk(disk->disk);
