@@ -95,21 +95,21 @@ test-fuzz:
 	tests/fuzz -n $(or $(RUNS),4000000) -a $(or $(SECONDS),300) -c
 
 test-stress: VMDK_SECONDS ?= 3600
-test-stress: all test-tools
+test-stress:
 	tests/guest/deps build guest demo test
 	tests/guest/prepare 6.1
 	VMDK_SECONDS=$(VMDK_SECONDS) tests/run -j 2 900- 901-
 
 # Kernels with checkers take some 20 minutes to build, once.
 test-debug: VMDK_SLOWER ?= 5
-test-debug: all test-tools
+test-debug:
 	tests/guest/deps build guest debug demo test
 	tests/guest/prepare 6.1-debug
 	VMDK_LONG=1 VMDK_SLOWER=$(VMDK_SLOWER) tests/run -k 6.1-debug $(TESTS)
 
 test-races: VMDK_SLOWER ?= 5
 test-races: TESTS ?= 001 200 201 202 203 309 600
-test-races: all test-tools
+test-races:
 	tests/guest/deps build guest debug demo test
 	tests/guest/prepare 6.1-kcsan
 	VMDK_LONG=1 VMDK_SLOWER=$(VMDK_SLOWER) tests/run -k 6.1-kcsan $(TESTS)
