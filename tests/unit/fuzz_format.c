@@ -141,7 +141,7 @@ static void cowd(const uint8_t *data, size_t size, u64 file_bytes)
 	REQUIRE((u64)geo.gd_sectors * 128 >= geo.gd_entries);
 	REQUIRE(geo.gd >= 4 && geo.overhead * 512 <= file_bytes);
 	REQUIRE(free_sector >= geo.overhead);
-	for (i = sizeof(header); i + 4 <= size && i < 8192; i += 4) {
+	for (i = sizeof(header); i + 4 <= size; i += 4) {
 		entry = (u32)number(data, size, i, 4);
 		if (entry && !vmdk_gde_fault(&geo, entry, file_bytes / 512))
 			REQUIRE(entry >= 4 && (entry + 32ULL) * 512 <= file_bytes);
@@ -193,7 +193,7 @@ static void sesparse(const uint8_t *data, size_t size, u64 file_bytes)
 		if (vmdk_sesparse_decode_volatile(&v, &geo, &fault))
 			REQUIRE(fault.offset / 512 == geo.volatile_header);
 	}
-	for (i = sizeof(header); i + 8 <= size && i < 8192; i += 8)
+	for (i = sizeof(header); i + 8 <= size; i += 8)
 		check_sesparse_entry(number(data, size, i, 8), &geo, file_bytes);
 }
 
