@@ -1090,7 +1090,8 @@ struct vmdk_task {
  * @fold: A  is told what is written; changed with the queue frozen
  * @disk: I
  * @tag_set: I
- * @wq: I  all work of the disk
+ * @wq: I  all work of the disk but @swap's
+ * @swap: I  pages on their way to swap
  * @backing: L (meta_lock)  the file that the user named, or of the last snapshot
  * @create_type: A
  * @autoclear: L (disk->open_mutex)  detach after the last close
@@ -1110,6 +1111,7 @@ struct vmdk_disk {
 	struct gendisk *disk;
 	struct blk_mq_tag_set tag_set;
 	struct workqueue_struct *wq;
+	struct vmdk_queue *swap;
 	struct file *backing;
 	char create_type[VMDK_TYPE_SIZE];
 	bool autoclear;

@@ -9,12 +9,14 @@
  * vmdk_queue_workfn() -> vmdk_chain_submit() -> ... -> vmdk_io_done() ->
  * vmdk_complete_rq().  Reads and writes have a worker per hardware queue;
  * flushes, discards and writes of zeroes have one per disk, which serves all
- * flushes that wait with one commit.
+ * flushes that wait with one commit.  Pages on their way to swap have one too: what
+ * is to free memory stands behind nothing that may be waiting for memory.
  */
 #include <linux/blk-mq.h>
 #include <linux/file.h>
 #include <linux/idr.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "vmdk.h"
@@ -35,8 +37,9 @@
 #define VMDK_MAX_LATER		SZ_16K
 
 /**
- * struct vmdk_queue - a hardware queue's requests that wait for its worker
+ * struct vmdk_queue - requests that wait for a worker: a hardware queue's, or swap's
  * @disk: I
+ * @wq: I  where @work is done
  * @list: A  the last one first
  * @work: serves them
  * @worker: A  who does so just now, or NULL
@@ -45,6 +48,7 @@
  */
 struct vmdk_queue {
 	struct vmdk_disk *disk;
+	struct workqueue_struct *wq;
 	struct llist_head list;
 	struct work_struct work;
 	struct task_struct *worker;
@@ -97,7 +101,7 @@ static void vmdk_io_queue(struct vmdk_io *io)
 		/* Once it is in the list it may be over, and the queue too. */
 		rcu_read_lock();
 		if (llist_add(&io->queued, &queue->list))
-			queue_work(disk->wq, &queue->work);
+			queue_work(queue->wq, &queue->work);
 		rcu_read_unlock();
 	} else {
 		spin_lock_irqsave(&disk->meta_lock, flags);
@@ -315,6 +319,19 @@ static void vmdk_queue_workfn(struct work_struct *work)
 	vmdk_leave_io(noio);
 }
 
+/*
+ * Memory may be what everyone waits for until these pages are written, so there is
+ * no waiting for it here: the reserves are for this.  A page that finds none even
+ * there fails, stays in memory, and is tried again.
+ */
+static void vmdk_swap_workfn(struct work_struct *work)
+{
+	unsigned int noreclaim = memalloc_noreclaim_save();
+
+	vmdk_queue_workfn(work);
+	memalloc_noreclaim_restore(noreclaim);
+}
+
 /* A flush covers what completed before it came; one commit serves them all. */
 static void vmdk_finish_flushes(struct vmdk_disk *disk,
 				struct list_head *flushes)
@@ -364,7 +381,7 @@ static void vmdk_commit_rqs(struct blk_mq_hw_ctx *hctx)
 	struct vmdk_queue *queue = hctx->driver_data;
 
 	if (!llist_empty(&queue->list))
-		queue_work(queue->disk->wq, &queue->work);
+		queue_work(queue->wq, &queue->work);
 }
 
 static blk_status_t vmdk_queue_rq(struct blk_mq_hw_ctx *hctx,
@@ -393,11 +410,13 @@ static blk_status_t vmdk_queue_rq(struct blk_mq_hw_ctx *hctx,
 	default:
 		return BLK_STS_NOTSUPP;
 	}
+	if (rq->cmd_flags & REQ_SWAP)
+		queue = queue->disk->swap;
 	vmdk_cmd_init(cmd, queue, rq);
 	if (req_op(rq) == REQ_OP_READ && blk_rq_bytes(rq) <= VMDK_MAX_PEEK &&
 	    rq->bio == rq->biotail && vmdk_chain_peek(&cmd->io))
 		blk_mq_end_request(rq, BLK_STS_OK);
-	else if (vmdk_is_data(&cmd->io))
+	else if (vmdk_is_data(&cmd->io) && queue == hctx->driver_data)
 		llist_add(&cmd->io.queued, &queue->list);
 	else
 		vmdk_io_queue(&cmd->io);
@@ -406,19 +425,28 @@ static blk_status_t vmdk_queue_rq(struct blk_mq_hw_ctx *hctx,
 	return BLK_STS_OK;
 }
 
-static int vmdk_init_hctx(struct blk_mq_hw_ctx *hctx, void *data,
-			  unsigned int index)
+static struct vmdk_queue *vmdk_queue_alloc(struct vmdk_disk *disk,
+					   struct workqueue_struct *wq, int node)
 {
 	struct vmdk_queue *queue;
 
-	queue = kzalloc_node(sizeof(*queue), GFP_KERNEL, hctx->numa_node);
+	queue = kzalloc_node(sizeof(*queue), GFP_KERNEL, node);
 	if (!queue)
-		return -ENOMEM;
-	queue->disk = data;
+		return NULL;
+	queue->disk = disk;
+	queue->wq = wq;
 	init_llist_head(&queue->list);
 	INIT_WORK(&queue->work, vmdk_queue_workfn);
-	hctx->driver_data = queue;
-	return 0;
+	return queue;
+}
+
+static int vmdk_init_hctx(struct blk_mq_hw_ctx *hctx, void *data,
+			  unsigned int index)
+{
+	struct vmdk_disk *disk = data;
+
+	hctx->driver_data = vmdk_queue_alloc(disk, disk->wq, hctx->numa_node);
+	return hctx->driver_data ? 0 : -ENOMEM;
 }
 
 static void vmdk_exit_hctx(struct blk_mq_hw_ctx *hctx, unsigned int index)
@@ -487,6 +515,30 @@ static void vmdk_free_disk(struct gendisk *gendisk)
 	fput(disk->backing);
 	kfree(disk);
 	module_put(THIS_MODULE);
+}
+
+/* A workqueue has one worker that needs no memory to start: swap has its own. */
+static int vmdk_swap_init(struct vmdk_disk *disk, const char *name)
+{
+	struct workqueue_struct *wq;
+
+	wq = alloc_workqueue("%s-swap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, name);
+	if (!wq)
+		return -ENOMEM;
+	disk->swap = vmdk_queue_alloc(disk, wq, NUMA_NO_NODE);
+	if (!disk->swap) {
+		destroy_workqueue(wq);
+		return -ENOMEM;
+	}
+	INIT_WORK(&disk->swap->work, vmdk_swap_workfn);
+	return 0;
+}
+
+/* There is no more I/O. */
+static void vmdk_swap_exit(struct vmdk_disk *disk)
+{
+	destroy_workqueue(disk->swap->wq);
+	kfree(disk->swap);
 }
 
 COMPAT_DEFINE_OPEN(vmdk_open)
@@ -569,6 +621,7 @@ static int vmdk_disk_remove(struct vmdk_disk *disk)
 	cancel_work_sync(&disk->meta_work);
 	blk_mq_free_tag_set(&disk->tag_set);
 	vmdk_chain_free(disk->chain);
+	vmdk_swap_exit(disk);
 	destroy_workqueue(disk->wq);
 	put_disk(disk->disk);
 	vmdk_put_index(index);
@@ -753,11 +806,14 @@ static int vmdk_disk_set_up(struct vmdk_disk *disk,
 	disk->wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, name);
 	if (!disk->wq)
 		return -ENOMEM;
+	ret = vmdk_swap_init(disk, name);
+	if (ret)
+		goto err_wq;
 	disk->chain = vmdk_chain_open(config, name, disk->wq, fault,
 				      fault_extent);
 	ret = PTR_ERR_OR_ZERO(disk->chain);
 	if (ret)
-		goto err_wq;
+		goto err_swap;
 	ret = vmdk_add_gendisk(disk, &config->attach);
 	if (ret)
 		goto err_chain;
@@ -765,6 +821,8 @@ static int vmdk_disk_set_up(struct vmdk_disk *disk,
 
 err_chain:
 	vmdk_chain_free(disk->chain);
+err_swap:
+	vmdk_swap_exit(disk);
 err_wq:
 	destroy_workqueue(disk->wq);
 	return ret;

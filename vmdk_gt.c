@@ -6,6 +6,7 @@
  * Readers look up entries under RCU alone.  Every table passes the validator in
  * vmdk_gt_load(): an entry in memory is a grain inside the file, or a mark.
  */
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "vmdk.h"
@@ -391,6 +392,19 @@ static int vmdk_gt_load_locked(struct vmdk_sparse *sparse, u32 index)
 	return 0;
 }
 
+/*
+ * A page on its way to swap may wait for this table, and memory for that page: what
+ * a table needs may come from the reserves.
+ */
+static int vmdk_gt_load_urgent(struct vmdk_sparse *sparse, u32 index)
+{
+	unsigned int noreclaim = memalloc_noreclaim_save();
+	int ret = vmdk_gt_load_locked(sparse, index);
+
+	memalloc_noreclaim_restore(noreclaim);
+	return ret;
+}
+
 /**
  * vmdk_gt_load - have a table in memory, an empty one when the file has none
  * @sparse: the extent
@@ -408,8 +422,11 @@ int vmdk_gt_load(struct vmdk_sparse *sparse, u32 index)
 	int ret = 0;
 
 	mutex_lock(&sparse->load_mutex);
-	if (!vmdk_gt_present(sparse, index))
-		ret = vmdk_gt_load_locked(sparse, index);
+	if (!vmdk_gt_present(sparse, index)) {
+		ret = vmdk_gt_load_urgent(sparse, index);
+		if (ret == -ENOMEM)
+			ret = vmdk_gt_load_locked(sparse, index);
+	}
 	mutex_unlock(&sparse->load_mutex);
 	return ret;
 }
