@@ -426,7 +426,8 @@ static blk_status_t vmdk_queue_rq(struct blk_mq_hw_ctx *hctx,
 }
 
 static struct vmdk_queue *vmdk_queue_alloc(struct vmdk_disk *disk,
-					   struct workqueue_struct *wq, int node)
+					   struct workqueue_struct *wq,
+					   work_func_t workfn, int node)
 {
 	struct vmdk_queue *queue;
 
@@ -436,7 +437,7 @@ static struct vmdk_queue *vmdk_queue_alloc(struct vmdk_disk *disk,
 	queue->disk = disk;
 	queue->wq = wq;
 	init_llist_head(&queue->list);
-	INIT_WORK(&queue->work, vmdk_queue_workfn);
+	INIT_WORK(&queue->work, workfn);
 	return queue;
 }
 
@@ -445,7 +446,8 @@ static int vmdk_init_hctx(struct blk_mq_hw_ctx *hctx, void *data,
 {
 	struct vmdk_disk *disk = data;
 
-	hctx->driver_data = vmdk_queue_alloc(disk, disk->wq, hctx->numa_node);
+	hctx->driver_data = vmdk_queue_alloc(disk, disk->wq, vmdk_queue_workfn,
+					     hctx->numa_node);
 	return hctx->driver_data ? 0 : -ENOMEM;
 }
 
@@ -455,6 +457,29 @@ static void vmdk_exit_hctx(struct blk_mq_hw_ctx *hctx, unsigned int index)
 
 	cancel_work_sync(&queue->work);
 	kfree(queue);
+}
+
+/* A workqueue has one worker that needs no memory to start: swap has its own. */
+static int vmdk_swap_init(struct vmdk_disk *disk, const char *name)
+{
+	struct workqueue_struct *wq;
+
+	wq = alloc_workqueue("%s-swap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, name);
+	if (!wq)
+		return -ENOMEM;
+	disk->swap = vmdk_queue_alloc(disk, wq, vmdk_swap_workfn, NUMA_NO_NODE);
+	if (!disk->swap) {
+		destroy_workqueue(wq);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* There is no more I/O. */
+static void vmdk_swap_exit(struct vmdk_disk *disk)
+{
+	destroy_workqueue(disk->swap->wq);
+	kfree(disk->swap);
 }
 
 static const struct blk_mq_ops vmdk_mq_ops = {
@@ -515,30 +540,6 @@ static void vmdk_free_disk(struct gendisk *gendisk)
 	fput(disk->backing);
 	kfree(disk);
 	module_put(THIS_MODULE);
-}
-
-/* A workqueue has one worker that needs no memory to start: swap has its own. */
-static int vmdk_swap_init(struct vmdk_disk *disk, const char *name)
-{
-	struct workqueue_struct *wq;
-
-	wq = alloc_workqueue("%s-swap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0, name);
-	if (!wq)
-		return -ENOMEM;
-	disk->swap = vmdk_queue_alloc(disk, wq, NUMA_NO_NODE);
-	if (!disk->swap) {
-		destroy_workqueue(wq);
-		return -ENOMEM;
-	}
-	INIT_WORK(&disk->swap->work, vmdk_swap_workfn);
-	return 0;
-}
-
-/* There is no more I/O. */
-static void vmdk_swap_exit(struct vmdk_disk *disk)
-{
-	destroy_workqueue(disk->swap->wq);
-	kfree(disk->swap);
 }
 
 COMPAT_DEFINE_OPEN(vmdk_open)
