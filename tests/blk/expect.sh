@@ -177,6 +177,17 @@ make_under()
 	"${@:2}" /dev/mapper/under
 }
 
+# What is asked of /dev/mapper/under waits, from hold_under to release_under.
+hold_under()
+{
+	dmsetup suspend --noudevsync --nolockfs --noflush under
+}
+
+release_under()
+{
+	dmsetup resume --noudevsync under
+}
+
 # Changes what /dev/mapper/under does, from now on: linear, error (all fails), or
 # error_writes (writes fail, reads do not).
 switch_under()
@@ -187,7 +198,7 @@ switch_under()
 	error)		table+=" error" ;;
 	error_writes)	table+=" flakey /dev/ram0 0 0 3600 1 error_writes" ;;
 	esac
-	dmsetup suspend --noudevsync --nolockfs --noflush under
+	hold_under
 	dmsetup load under --table "$table"
-	dmsetup resume --noudevsync under
+	release_under
 }
