@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source=../guest/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../guest/common.sh"
 
-KINDS=(sparse small split cowd child snapshot commit resize)
+KINDS=(sparse small filled split cowd child overlay snapshot commit resize)
 SIZE=$((24 << 20))	# of a disk
 FS_FIRST=$((2 << 20))	# byte of the file system; a partition for marks is before
 FS_SIZE=$((160 << 20))
@@ -40,13 +40,24 @@ build()
 	module=$BUILD/module/$kver$suffix/vmdk.ko
 }
 
+# By turns: one goes through the page cache of the image's files, the next around it,
+# and with the next seed the other way round.
+direct_io()
+{
+	local i
+	for i in "${!KINDS[@]}"; do
+		[ "${KINDS[$i]}" != "$1" ] || break
+	done
+	[ $(((i + $2) % 2)) = 0 ] && echo on || echo off
+}
+
 # What the file system begins with, in folder $1, for kind $2: the disk is disk.vmdk,
 # and base the stamp of sectors that nobody wrote. libvmdk refuses grains of 4 KiB, and
 # takes an extent that ends within a grain for longer than it is.
 make_image()
 {
 	base=0
-	export LIBVMDK=true
+	export KIND=$2 LIBVMDK=true
 	mkdir "$1"
 	cd "$1"
 	case $2 in
@@ -62,13 +73,19 @@ make_image()
 			--extent $((SIZE / 1024 - 5)) . >/dev/null ;;
 	cowd)	truncate -s $SIZE ../zeros
 		mkforeign cowd disk.cowd ../zeros --descriptor disk.vmdk >/dev/null ;;
-	child|commit)
+	filled)	base=1
+		powercut base ../base $SIZE
+		qemu-img convert -O vmdk ../base disk.vmdk ;;
+	child|overlay|commit)
 		base=1
 		powercut base ../base $SIZE
 		qemu-img convert -O vmdk ../base base.vmdk
-		qemu-img create -q -f vmdk -b base.vmdk -F vmdk disk.vmdk ;;
+		[ "$2" = overlay ] ||
+			qemu-img create -q -f vmdk -b base.vmdk -F vmdk disk.vmdk ;;
 	*)	die "no kind $2" ;;
 	esac
+	# Made by the attach, an overlay has none yet.
+	[ "$2" = overlay ] || head -c 64K disk.vmdk | grep -a -m 1 '^CID=' > ../cut/cid
 	cd - >/dev/null
 }
 

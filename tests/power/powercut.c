@@ -3,10 +3,13 @@
  * What a power cut leaves of a disk, from a log of all that was written below it.
  *
  * powercut work DEVICE MARKS OPS SEED COUNT
- *	stamped writes, discards, zeros and flushes by several threads; what they
- *	are going to do goes to OPS first.  After each flush, a sector of MARKS says
- *	so: it lies on the disk whose writes are logged, and so says when.  Ends
- *	with the first error.
+ *	stamped writes, discards, zeros and flushes by several threads, one of them
+ *	through the page cache; what they are going to do goes to OPS first.  After
+ *	each flush, a sector of MARKS says so: it lies on the disk whose writes are
+ *	logged, and so says when.  Ends with the first error.
+ * powercut stage MARKS STAGE BYTES
+ *	says there how far it is: working, detaching or detached; and that the disk
+ *	has at least so many bytes
  * powercut base RAW BYTES
  *	a raw file of sectors with stamp 1, for a parent
  * powercut cut LOG DISK BYTES FIRST POINTS SEED FOLDER COMMAND...
@@ -16,16 +19,22 @@
  * powercut verify OPS MARKS RAW BASE
  *	does every sector of RAW hold what was flushed, or something newer? BASE is
  *	the stamp of sectors that were never written; 0: zeros
+ * powercut state MARKS RAW
+ *	prints the stage, how many sectors of RAW the work has written, and how many
+ *	of its threads have left marks
  *
  * A cut takes all that was written before the last flush of the log, and of what
  * came later each sector or not: half of the points take all of that, up to the
- * cut, and the others a part by chance.
+ * cut, and the others a part by chance.  Half of the points are where a flush has
+ * ended, the first ones where the disk is written for the first time, and the others
+ * spread over the log.
  */
 #define _GNU_SOURCE	/* O_DIRECT, RWF_DSYNC */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -42,6 +51,7 @@
 
 #define SECTOR		512
 #define THREADS		4
+#define BUFFERED	3	/* the one that uses the page cache */
 #define LARGEST		256	/* sectors of one write */
 #define GRAIN		128
 #define MARK_MAGIC	0x6b72616d72776f70ULL
@@ -75,13 +85,31 @@ struct op {
 	uint32_t thread;
 };
 
+#define MAX_FUA		118
+
 /* One sector of a thread: what it knows to be durable. */
 struct mark {
 	uint64_t magic;
-	uint32_t flushed;	/* all its operations up to this one */
-	uint32_t fua;		/* and this one */
-	uint8_t rest[SECTOR - 16];
+	uint32_t passed;		/* its last flush, or write with FUA */
+	uint32_t nr_fua;
+	uint32_t flushed[THREADS];	/* each one's operations up to this one */
+	uint32_t fua[MAX_FUA];		/* and these of its own */
+	uint8_t rest[SECTOR - 32 - 4 * MAX_FUA];
 };
+
+enum stage { NO_STAGE, WORKING, DETACHING, DETACHED };
+
+static const char *const stages[] = { "none", "working", "detaching", "detached" };
+
+struct marks {
+	struct mark thread[THREADS];
+	struct {
+		uint64_t magic, stage, bytes;
+		uint8_t rest[SECTOR - 24];
+	} work;
+};
+
+_Static_assert(sizeof(struct marks) == (THREADS + 1) * SECTOR, "one sector each");
 
 /* ---- work ---- */
 
@@ -89,11 +117,13 @@ static struct {
 	int fd, marks;
 	uint64_t sectors, seed, count;
 	struct op *ops;
+	_Atomic uint32_t done[THREADS];	/* the last operation of each */
 } work;
 
 struct worker {
 	pthread_t thread;
 	uint32_t id, seq;
+	int fd;
 	uint64_t random, first, end;
 	struct op *ops;
 	struct mark *mark;
@@ -108,9 +138,10 @@ static uint64_t chance(struct worker *w)
 	return w->random;
 }
 
-static void put_mark(struct worker *w)
+static void put_mark(struct worker *w, const struct op *op)
 {
 	w->mark->magic = MARK_MAGIC;
+	w->mark->passed = op->seq;
 	if (pwrite(work.marks, w->mark, SECTOR, (off_t)w->id * SECTOR) != SECTOR)
 		die("mark");
 }
@@ -120,13 +151,28 @@ static void do_write(struct worker *w, struct op *op)
 	struct iovec iov = { w->buf, op->count * SECTOR };
 
 	stamp(w->buf, op->sector, op->count, op->seq);
-	if (pwritev2(work.fd, &iov, 1, op->sector * SECTOR,
+	if (pwritev2(w->fd, &iov, 1, op->sector * SECTOR,
 		     op->kind == FUA ? RWF_DSYNC : 0) != (ssize_t)iov.iov_len)
 		die("write");
 	if (op->kind == FUA) {
-		w->mark->fua = op->seq;
-		put_mark(w);
+		w->mark->fua[w->mark->nr_fua++ % MAX_FUA] = op->seq;
+		put_mark(w, op);
 	}
+}
+
+/* It covers what was complete before it began, whoever did that. */
+static void do_flush(struct worker *w, struct op *op)
+{
+	uint32_t before[THREADS], i;
+
+	for (i = 0; i < THREADS; i++)
+		before[i] = atomic_load(&work.done[i]);
+	if (fsync(w->fd))
+		die("fsync");
+	memcpy(w->mark->flushed, before, sizeof(before));
+	w->mark->flushed[w->id] = op->seq;
+	w->mark->nr_fua = 0;
+	put_mark(w, op);
 }
 
 static void do_op(struct worker *w, struct op *op)
@@ -135,22 +181,20 @@ static void do_op(struct worker *w, struct op *op)
 
 	switch (op->kind) {
 	case FLUSH:
-		if (fsync(work.fd))
-			die("fsync");
-		w->mark->flushed = op->seq;
-		put_mark(w);
+		do_flush(w, op);
 		break;
 	case ZERO:
-		if (ioctl(work.fd, BLKZEROOUT, range))
+		if (ioctl(w->fd, BLKZEROOUT, range))
 			die("BLKZEROOUT");
 		break;
 	case DISCARD:
-		if (ioctl(work.fd, BLKDISCARD, range))
+		if (ioctl(w->fd, BLKDISCARD, range))
 			die("BLKDISCARD");
 		break;
 	default:
 		do_write(w, op);
 	}
+	atomic_store(&work.done[w->id], op->seq);
 }
 
 /* Small and large ones, often at the same few places. */
@@ -164,6 +208,9 @@ static void choose_op(struct worker *w, struct op *op)
 	uint64_t room = w->end - w->first;
 
 	op->kind = kinds[chance(w) % 16];
+	/* It would take pages from the cache that were to be written. */
+	if (op->kind == DISCARD && w->id == BUFFERED)
+		op->kind = WRITE;
 	if (op->kind == DISCARD || op->kind == ZERO)
 		most = LARGEST;
 	op->count = 1 + chance(w) % most;
@@ -190,23 +237,35 @@ static void *run_worker(void *arg)
 	return NULL;
 }
 
-/* The threads' parts meet within a grain. */
-static void plan_worker(struct worker *w, uint32_t id)
+/*
+ * Where thread @id's part begins: within a grain; and on a page, where the thread
+ * before or this one writes whole pages.
+ */
+static uint64_t first_sector(uint32_t id)
 {
-	uint64_t part = work.sectors / THREADS, n;
+	uint64_t first = work.sectors / THREADS / 8 * 8 * id;
+
+	if (id == BUFFERED || id == BUFFERED + 1)
+		return first + 40;
+	return id ? first + 37 : 0;
+}
+
+static void plan_worker(struct worker *w, uint32_t id, const char *device)
+{
+	uint64_t n;
 
 	w->id = id;
+	w->fd = id == BUFFERED ? open_file(device, O_RDWR) : work.fd;
 	w->seq = FIRST_SEQ + id;
 	w->random = work.seed * 0x9e3779b97f4a7c15ULL + id + 1;
-	w->first = id * part + (id ? 37 : 0);
-	w->end = id + 1 == THREADS ? work.sectors : (id + 1) * part + 37;
+	w->first = first_sector(id);
+	w->end = id + 1 == THREADS ? work.sectors : first_sector(id + 1);
 	w->buf = aligned_alloc(4096, LARGEST * SECTOR);
 	w->mark = aligned_alloc(4096, 4096);
 	memset(w->mark, 0, SECTOR);
 	w->ops = work.ops + id * work.count;
 	for (n = 0; n < work.count; n++)
 		choose_op(w, &w->ops[n]);
-	w->ops[work.count - 1].kind = FLUSH;
 }
 
 /* They have to be known before one begins: a cut may come in its midst. */
@@ -234,13 +293,32 @@ static int do_work(char **argv)
 		die(argv[0]);
 	work.sectors = bytes / SECTOR;
 	for (i = 0; i < THREADS; i++)
-		plan_worker(&worker[i], i);
+		plan_worker(&worker[i], i, argv[0]);
 	write_ops(argv[2]);
 	for (i = 0; i < THREADS; i++)
 		if (pthread_create(&worker[i].thread, NULL, run_worker, &worker[i]))
 			die("thread");
 	for (i = 0; i < THREADS; i++)
 		pthread_join(worker[i].thread, NULL);
+	return 0;
+}
+
+static int do_stage(char **argv)
+{
+	struct marks *marks = aligned_alloc(4096, 4096);
+	int fd = open_file(argv[0], O_RDWR | O_DIRECT);
+	uint64_t stage;
+
+	for (stage = WORKING; stage < DETACHED; stage++)
+		if (!strcmp(argv[1], stages[stage]))
+			break;
+	memset(marks, 0, sizeof(*marks));
+	marks->work.magic = MARK_MAGIC;
+	marks->work.stage = stage;
+	marks->work.bytes = strtoull(argv[2], NULL, 0);
+	memcpy(marks, &marks->work, SECTOR);
+	if (pwrite(fd, marks, SECTOR, THREADS * SECTOR) != SECTOR)
+		die(argv[0]);
 	return 0;
 }
 
@@ -317,7 +395,7 @@ static void read_log(const char *path, struct log *log)
 struct disk {
 	uint8_t *bytes;
 	uint64_t first, size;		/* the part of the disk that is looked at */
-	struct mark marks[THREADS];	/* they lie at the beginning of the disk */
+	struct marks marks;		/* they lie at the beginning of the disk */
 };
 
 static uint64_t random_state;
@@ -332,6 +410,7 @@ static uint64_t next_random(void)
 
 /* Where the first partition begins, which has the marks. */
 #define MARKS_SECTOR	2048U
+#define MARKS_END	(MARKS_SECTOR + THREADS + 1)
 
 static void apply_marks(struct disk *d, const struct log_entry *e)
 {
@@ -339,9 +418,9 @@ static void apply_marks(struct disk *d, const struct log_entry *e)
 	uint64_t i;
 
 	for (i = 0; i < e->nr_sectors; i++)
-		if (e->sector + i >= MARKS_SECTOR &&
-		    e->sector + i < MARKS_SECTOR + THREADS)
-			memcpy(&d->marks[e->sector + i - MARKS_SECTOR],
+		if (e->sector + i >= MARKS_SECTOR && e->sector + i < MARKS_END)
+			memcpy((uint8_t *)&d->marks +
+			       (e->sector + i - MARKS_SECTOR) * SECTOR,
 			       data + i * SECTOR, SECTOR);
 }
 
@@ -388,7 +467,7 @@ static void write_disk(const struct disk *d, const char *folder)
 	close(fd);
 	snprintf(path, sizeof(path), "%s/marks", folder);
 	fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC);
-	if (write(fd, d->marks, sizeof(d->marks)) != sizeof(d->marks))
+	if (write(fd, &d->marks, sizeof(d->marks)) != sizeof(d->marks))
 		die(path);
 	close(fd);
 }
@@ -437,26 +516,50 @@ static int cut(const struct log *log, struct disk *d, uint64_t from, uint64_t to
 	return status != 0;
 }
 
-/* The log from its first mark on, evenly, or all of it. */
-static bool is_point(uint64_t i, uint64_t first, const struct log *log,
-		     uint64_t points)
-{
-	uint64_t n = log->nr - first;
-
-	return i >= first &&
-	       (i - first) * points / n != (i - first + 1) * points / n;
-}
-
 static uint64_t first_mark(const struct log *log)
 {
 	uint64_t i;
 
 	for (i = 0; i < log->nr; i++)
 		if (log->entries[i]->sector >= MARKS_SECTOR &&
-		    log->entries[i]->sector < MARKS_SECTOR + THREADS &&
+		    log->entries[i]->sector < MARKS_END &&
 		    has_data(log->entries[i]))
 			break;
 	return i;
+}
+
+#define EARLY	10U	/* so many of the points are the first there are */
+
+/* Of @nr places, the @n-th is one of @wanted that lie evenly among them. */
+static bool is_chosen(uint64_t n, uint64_t nr, uint64_t wanted)
+{
+	return n * wanted / nr != (n + 1) * wanted / nr;
+}
+
+/* Where to cut: before entry i, if [i] is set.  After the log's first mark. */
+static bool *choose_points(const struct log *log, uint64_t points)
+{
+	bool *chosen = calloc(log->nr + 2, sizeof(*chosen));
+	uint64_t first = first_mark(log) + 1, flushes = 0, n = 0, taken = 0, i;
+
+	for (i = first; i < log->nr; i++)
+		flushes += !!(log->entries[i]->flags & LOG_FLUSH);
+	for (i = first; i < log->nr; i++)
+		if (log->entries[i]->flags & LOG_FLUSH)
+			chosen[i + 1] = flushes <= points / 2 ||
+					is_chosen(n++, flushes, points / 2);
+	for (i = first; i < log->nr; i++) {
+		n = i - first;
+		if (n < EARLY && n < points / 4)
+			chosen[i] = true;
+		taken += chosen[i];
+	}
+	n = points > taken ? points - taken : 0;
+	for (i = first; i < log->nr; i++)
+		if (is_chosen(i - first, log->nr - first, n))
+			chosen[i] = true;
+	printf("%llu flushes; ", (unsigned long long)flushes);
+	return chosen;
 }
 
 /* What is on the disk before the first entry. */
@@ -474,16 +577,16 @@ static int do_cuts(char **argv)
 {
 	struct disk d = { .size = strtoull(argv[2], NULL, 0),
 			  .first = strtoull(argv[3], NULL, 0) };
-	uint64_t points = strtoull(argv[4], NULL, 0), flushed = 0, i, first;
-	uint64_t failed = 0, done = 0;
+	uint64_t flushed = 0, failed = 0, done = 0, i;
 	struct log log = { 0 };
+	bool *chosen;
 
 	random_state = strtoull(argv[5], NULL, 0) * 0x9e3779b97f4a7c15ULL + 1;
 	read_log(argv[0], &log);
 	read_disk(argv[1], &d);
-	first = first_mark(&log);
+	chosen = choose_points(&log, strtoull(argv[4], NULL, 0));
 	for (i = 0; i < log.nr && failed < 10; i++) {
-		if (is_point(i, first, &log, points)) {
+		if (chosen[i]) {
 			failed += !!cut(&log, &d, flushed, i, argv[6], argv + 7);
 			done++;
 		}
@@ -508,14 +611,29 @@ static uint32_t seq_of(const uint8_t *sector)
 	return word & 0xffffff;
 }
 
-/* Takes what sector @s holds for an operation that it belongs to. */
-static bool judge(const struct op *op, const struct mark *marks, uint32_t has,
-		  bool well)
-{
-	const struct mark *m = &marks[op->thread];
-	bool durable = m->magic == MARK_MAGIC &&
-		       (op->seq <= m->flushed || op->seq == m->fua);
+/* What the marks tell of each thread. */
+struct known {
+	const struct marks *marks;
+	uint32_t flushed[THREADS];
+	uint32_t begun[THREADS];
+};
 
+static bool is_durable(const struct op *op, const struct known *known)
+{
+	const struct mark *m = &known->marks->thread[op->thread];
+	uint32_t i;
+
+	if (op->seq <= known->flushed[op->thread])
+		return true;
+	for (i = 0; i < m->nr_fua && i < MAX_FUA; i++)
+		if (m->fua[i] == op->seq)
+			return true;
+	return false;
+}
+
+/* Takes what sector @s holds for an operation that it belongs to. */
+static bool judge(const struct op *op, bool durable, uint32_t has, bool well)
+{
 	switch (op->kind) {
 	case WRITE:
 	case FUA:
@@ -533,34 +651,58 @@ static bool judge(const struct op *op, const struct mark *marks, uint32_t has,
  * The number of the last operation that each thread may have begun: every flush
  * leaves a mark before the thread goes on.
  */
-static void find_begun(const struct op *ops, size_t nr, const struct mark *marks,
-		       uint32_t *begun)
+static void find_begun(const struct op *ops, size_t nr, struct known *known)
 {
 	size_t i;
 
-	memset(begun, 0, THREADS * sizeof(*begun));
 	for (i = 0; i < nr; i++) {
-		const struct mark *m = &marks[ops[i].thread];
-		uint32_t last = begun[ops[i].thread];
+		uint32_t passed = known->marks->thread[ops[i].thread].passed;
+		uint32_t *begun = &known->begun[ops[i].thread];
 
-		if (last > m->flushed && last > m->fua)
-			continue;
-		if (ops[i].kind == FLUSH || ops[i].kind == FUA)
-			begun[ops[i].thread] = ops[i].seq;
+		if (*begun <= passed && (ops[i].kind == FLUSH || ops[i].kind == FUA))
+			*begun = ops[i].seq;
 	}
+	/* None of those to come: the thread may have got to its end. */
+	for (i = 0; i < THREADS; i++)
+		if (known->begun[i] <= known->marks->thread[i].passed)
+			known->begun[i] = UINT32_MAX;
+}
+
+static void read_marks(const struct marks *marks, const struct op *ops, size_t nr,
+		       struct known *known)
+{
+	uint32_t i, j;
+
+	*known = (struct known){ .marks = marks };
+	for (i = 0; i < THREADS; i++)
+		for (j = 0; j < THREADS; j++)
+			if (marks->thread[j].flushed[i] > known->flushed[i])
+				known->flushed[i] = marks->thread[j].flushed[i];
+	find_begun(ops, nr, known);
+	if (marks->work.stage == DETACHED)
+		memset(known->flushed, 0xff, sizeof(known->flushed));
+}
+
+static bool is_large_enough(const struct marks *marks, uint64_t bytes)
+{
+	if (bytes >= marks->work.bytes)
+		return true;
+	printf("%llu bytes, of %llu that there were\n", (unsigned long long)bytes,
+	       (unsigned long long)marks->work.bytes);
+	return false;
 }
 
 static int do_verify(char **argv)
 {
 	size_t ops_size, marks_size, size;
 	const struct op *ops = map_file(argv[0], &ops_size);
-	const struct mark *marks = map_file(argv[1], &marks_size);
+	const struct marks *marks = map_file(argv[1], &marks_size);
 	const uint8_t *raw = map_file(argv[2], &size);
 	uint32_t base = strtoul(argv[3], NULL, 0), *has;
 	uint64_t sectors = size / SECTOR, s, bad = 0;
 	size_t nr = ops_size / sizeof(*ops), i;
-	uint32_t begun[THREADS];
 	char text[STAMP_TEXT];
+	struct known known;
 	bool *well;
 
 	has = calloc(sectors, sizeof(*has));
@@ -572,12 +714,16 @@ static int do_verify(char **argv)
 			 stamp_is_whole(p, s) ? seq_of(p) : UINT32_MAX;
 		well[s] = has[s] == base;
 	}
-	find_begun(ops, nr, marks, begun);
-	for (i = 0; i < nr; i++)
-		for (s = ops[i].sector; ops[i].kind != FLUSH && s < sectors &&
-		     ops[i].seq <= begun[ops[i].thread] &&
-		     s < ops[i].sector + ops[i].count; s++)
-			well[s] = judge(&ops[i], marks, has[s], well[s]);
+	read_marks(marks, ops, nr, &known);
+	for (i = 0; i < nr; i++) {
+		bool durable = is_durable(&ops[i], &known);
+
+		if (ops[i].kind == FLUSH || ops[i].seq > known.begun[ops[i].thread])
+			continue;
+		for (s = ops[i].sector; s < ops[i].sector + ops[i].count &&
+		     s < sectors; s++)
+			well[s] = judge(&ops[i], durable, has[s], well[s]);
+	}
 	for (s = 0; s < sectors; s++)
 		if (!well[s] && bad++ < 5)
 			printf("sector %llu holds %s\n", (unsigned long long)s,
@@ -585,7 +731,24 @@ static int do_verify(char **argv)
 	if (bad)
 		printf("%llu sectors are not what was flushed, nor newer\n",
 		       (unsigned long long)bad);
-	return !!bad;
+	return bad || !is_large_enough(marks, size);
+}
+
+static int do_state(char **argv)
+{
+	size_t marks_size, size;
+	const struct marks *marks = map_file(argv[0], &marks_size);
+	const uint8_t *raw = map_file(argv[1], &size);
+	uint64_t written = 0, s;
+	int threads = 0, i;
+
+	for (s = 0; s < size / SECTOR; s++)
+		written += seq_of(raw + s * SECTOR) >= FIRST_SEQ;
+	for (i = 0; i < THREADS; i++)
+		threads += marks->thread[i].magic == MARK_MAGIC;
+	printf("%s %llu %d\n", stages[marks->work.stage],
+	       (unsigned long long)written, threads);
+	return 0;
 }
 
 static int do_base(char **argv)
@@ -610,6 +773,10 @@ int main(int argc, char **argv)
 {
 	if (argc == 7 && !strcmp(argv[1], "work"))
 		return do_work(argv + 2);
+	if (argc == 5 && !strcmp(argv[1], "stage"))
+		return do_stage(argv + 2);
+	if (argc == 4 && !strcmp(argv[1], "state"))
+		return do_state(argv + 2);
 	if (argc == 4 && !strcmp(argv[1], "base"))
 		return do_base(argv + 2);
 	if (argc > 9 && !strcmp(argv[1], "cut"))
