@@ -30,6 +30,7 @@
  * spread over the log.
  */
 #define _GNU_SOURCE	/* O_DIRECT, RWF_DSYNC */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -109,7 +110,7 @@ struct marks {
 	} work;
 };
 
-_Static_assert(sizeof(struct marks) == (THREADS + 1) * SECTOR, "one sector each");
+static_assert(sizeof(struct marks) == (THREADS + 1) * SECTOR, "one sector each");
 
 /* ---- work ---- */
 
@@ -117,7 +118,7 @@ static struct {
 	int fd, marks;
 	uint64_t sectors, seed, count;
 	struct op *ops;
-	_Atomic uint32_t done[THREADS];	/* the last operation of each */
+	atomic_uint done[THREADS];	/* the last operation of each */
 } work;
 
 struct worker {
