@@ -26,8 +26,8 @@
  * A cut takes all that was written before the last flush of the log, and of what
  * came later each sector or not: half of the points take all of that, up to the
  * cut, and the others a part by chance.  Half of the points are where a flush has
- * ended, the first ones where the disk is written for the first time, and the others
- * spread over the log.
+ * ended, some where the disk is written for the first time, one is the end, and the
+ * others are spread over the log.
  */
 #define _GNU_SOURCE	/* O_DIRECT, RWF_DSYNC */
 #include <assert.h>
@@ -198,28 +198,38 @@ static void do_op(struct worker *w, struct op *op)
 	atomic_store(&work.done[w->id], op->seq);
 }
 
-/* Small and large ones, often at the same few places. */
-static void choose_op(struct worker *w, struct op *op)
+/*
+ * Small and large ones, often at the same few places.  The @last ones are never
+ * flushed, and go where nothing was written before: what they need a detach has to
+ * make durable.
+ */
+static void choose_op(struct worker *w, struct op *op, bool last)
 {
 	static const uint8_t kinds[16] = {
 		WRITE, WRITE, WRITE, WRITE, WRITE, WRITE, WRITE, WRITE, WRITE,
 		FUA, ZERO, DISCARD, DISCARD, FLUSH, FLUSH, WRITE,
 	};
 	uint64_t most = chance(w) % 8 ? 16 : LARGEST;
-	uint64_t room = w->end - w->first;
+	uint64_t room = (w->end - w->first) / 8 * 7, from = w->first;
 
 	op->kind = kinds[chance(w) % 16];
 	/* It would take pages from the cache that were to be written. */
 	if (op->kind == DISCARD && w->id == BUFFERED)
+		op->kind = WRITE;
+	if (last && (op->kind == FLUSH || op->kind == FUA))
 		op->kind = WRITE;
 	if (op->kind == DISCARD || op->kind == ZERO)
 		most = LARGEST;
 	op->count = 1 + chance(w) % most;
 	if (op->kind == DISCARD && chance(w) % 2)
 		op->count = GRAIN;
-	if (chance(w) % 2)
+	if (last) {
+		from += room;
+		room = w->end - from;
+	} else if (chance(w) % 2) {
 		room /= 8;
-	op->sector = w->first + chance(w) % (room - op->count);
+	}
+	op->sector = from + chance(w) % (room - op->count);
 	/* A grain's place is free then, for another. */
 	if (op->count == GRAIN && op->sector / GRAIN * GRAIN >= w->first)
 		op->sector = op->sector / GRAIN * GRAIN;
@@ -266,7 +276,7 @@ static void plan_worker(struct worker *w, uint32_t id, const char *device)
 	memset(w->mark, 0, SECTOR);
 	w->ops = work.ops + id * work.count;
 	for (n = 0; n < work.count; n++)
-		choose_op(w, &w->ops[n]);
+		choose_op(w, &w->ops[n], n >= work.count / 16 * 15);
 }
 
 /* They have to be known before one begins: a cut may come in its midst. */
@@ -555,7 +565,8 @@ static bool *choose_points(const struct log *log, uint64_t points)
 			chosen[i] = true;
 		taken += chosen[i];
 	}
-	n = points > taken ? points - taken : 0;
+	chosen[log->nr] = true;
+	n = points > taken + 1 ? points - taken - 1 : 0;
 	for (i = first; i < log->nr; i++)
 		if (is_chosen(i - first, log->nr - first, n))
 			chosen[i] = true;
@@ -586,12 +597,12 @@ static int do_cuts(char **argv)
 	read_log(argv[0], &log);
 	read_disk(argv[1], &d);
 	chosen = choose_points(&log, strtoull(argv[4], NULL, 0));
-	for (i = 0; i < log.nr && failed < 10; i++) {
+	for (i = 0; i <= log.nr && failed < 10; i++) {
 		if (chosen[i]) {
 			failed += !!cut(&log, &d, flushed, i, argv[6], argv + 7);
 			done++;
 		}
-		if (!(log.entries[i]->flags & LOG_FLUSH))
+		if (i == log.nr || !(log.entries[i]->flags & LOG_FLUSH))
 			continue;
 		for (; flushed <= i; flushed++)
 			apply(&d, log.entries[flushed], true);
