@@ -5,8 +5,8 @@
  *
  * exercise random DEVICE	seeded operations of all kinds, and a model of
  *				the whole disk in memory
- * exercise pieces DEVICE	the whole disk, in order, in small pieces, by
- *				many threads at once
+ * exercise pieces DEVICE	the whole disk, or a piece of it every so often, in
+ *				order, in small pieces, by many threads at once
  * exercise race DEVICE		writers, discarders and readers that meet on the
  *				same sectors
  * exercise verify DEVICE	reads alone, against a raw file
@@ -55,6 +55,8 @@ static struct options {
 	uint64_t grain;		/* sectors */
 	uint64_t piece;		/* sectors */
 	uint64_t max;		/* sectors */
+	uint64_t stride;	/* sectors; 0: pieces follow each other */
+	uint64_t from;		/* sector */
 	unsigned int threads;
 	uint64_t boundary[MAX_LIST];
 	unsigned int nr_boundaries;
@@ -66,6 +68,7 @@ static struct options {
 	const char *dump;
 	bool fsync;
 	bool every_other;
+	bool quick;
 	bool no_buffered;
 } opt = {
 	.seed = 1, .ops = 500, .grain = 128, .piece = 8, .max = CHUNK_SECTORS,
@@ -488,10 +491,11 @@ static void *pieces_thread(void *arg)
 
 	for (;;) {
 		uint64_t piece = atomic_fetch_add(&next_piece, 1);
-		uint64_t first = piece * opt.piece, n = opt.piece;
+		uint64_t stride = opt.stride ? opt.stride : opt.piece;
+		uint64_t first = opt.from + piece * stride, n = opt.piece;
 
 		if (opt.every_other)
-			first *= 2;
+			first += piece * stride;
 		if (first >= sectors)
 			return NULL;
 		if (n > sectors - first)
@@ -619,24 +623,49 @@ static void check_quiet(void)
 
 /* ----------------------------------------------------------- begin and end */
 
+/* From byte @from to @end of file @fd, into the model. */
+static bool load(int fd, uint64_t from, uint64_t end)
+{
+	while (from < end) {
+		ssize_t n = pread(fd, model + from, end - from, from);
+
+		if (n <= 0)
+			return false;
+		from += n;
+	}
+	return true;
+}
+
+/* Its holes take no memory. */
+static bool load_file(int fd, uint64_t bytes)
+{
+	off_t end, from = lseek(fd, 0, SEEK_DATA);
+
+	if (lseek(fd, 0, SEEK_END) < (off_t)bytes)
+		return false;
+	while (from >= 0 && from < (off_t)bytes) {
+		end = lseek(fd, from, SEEK_HOLE);
+		if (end < 0 || !load(fd, from, end < (off_t)bytes ? end : (off_t)bytes))
+			return false;
+		from = lseek(fd, end, SEEK_DATA);
+	}
+	return true;
+}
+
 static void load_model(void)
 {
-	uint64_t have = 0, bytes = sectors * STAMP_SECTOR;
+	uint64_t bytes = sectors * STAMP_SECTOR;
 	int fd;
 
 	model = big_alloc(bytes);
+	/* A huge page for each of few pieces would be all the memory there is. */
+	if (opt.stride)
+		madvise(model, bytes, MADV_NOHUGEPAGE);
 	maybe_zero = big_alloc(sectors);
 	if (!opt.against)
 		return;
 	fd = open(opt.against, O_RDONLY | O_CLOEXEC);
-	while (fd >= 0 && have < bytes) {
-		ssize_t n = pread(fd, model + have, bytes - have, have);
-
-		if (n <= 0)
-			break;
-		have += n;
-	}
-	if (have < bytes)
+	if (fd < 0 || !load_file(fd, bytes))
 		die(EXIT_TROUBLE, "%s: cannot read %llu bytes of it",
 		    opt.against, (unsigned long long)bytes);
 	close(fd);
@@ -689,21 +718,50 @@ static void check_all(void)
 	}
 }
 
+/* How many pages from sector @first on are all zeros, or none, as the first one is. */
+static uint64_t run_length(uint64_t first, bool *zero)
+{
+	static const uint8_t zeros[PAGE_SECTORS * STAMP_SECTOR];
+	uint64_t n = 0;
+
+	while (first + n < sectors && n < CHUNK_SECTORS) {
+		uint64_t left = sectors - first - n;
+		bool now;
+
+		left = left < PAGE_SECTORS ? left : PAGE_SECTORS;
+		now = !memcmp(model + (first + n) * STAMP_SECTOR, zeros,
+			      left * STAMP_SECTOR);
+		if (!n)
+			*zero = now;
+		if (now != *zero)
+			break;
+		n += left;
+	}
+	return n;
+}
+
+/* What is zeros becomes a hole. */
 static void dump(void)
 {
 	uint64_t first, n;
-	FILE *f;
+	bool zero = false;
+	int fd;
 
 	if (!opt.dump)
 		return;
-	f = need(fopen(opt.dump, "w"));
+	fd = open(opt.dump, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0 || ftruncate(fd, sectors * STAMP_SECTOR))
+		die(EXIT_TROUBLE, "%s: %s", opt.dump, strerror(errno));
 	for (first = 0; first < sectors; first += n) {
-		n = sectors - first < CHUNK_SECTORS ? sectors - first :
-						      CHUNK_SECTORS;
-		if (fwrite(model + first * STAMP_SECTOR, STAMP_SECTOR, n, f) != n)
+		ssize_t bytes;
+
+		n = run_length(first, &zero);
+		bytes = n * STAMP_SECTOR;
+		if (!zero && pwrite(fd, model + first * STAMP_SECTOR, bytes,
+				    first * STAMP_SECTOR) != bytes)
 			die(EXIT_TROUBLE, "%s: %s", opt.dump, strerror(errno));
 	}
-	if (fclose(f))
+	if (close(fd))
 		die(EXIT_TROUBLE, "%s: %s", opt.dump, strerror(errno));
 }
 
@@ -725,8 +783,10 @@ static void report(void)
 
 static void end_writing(void)
 {
-	do_fsync();
-	check_all();
+	if (!opt.quick) {
+		do_fsync();
+		check_all();
+	}
 	dump();
 	report();
 }
@@ -809,6 +869,9 @@ static void usage(FILE *to)
 	      " -m, --max BYTES       of one operation with data (1 MiB)\n"
 	      " -p, --piece BYTES     for pieces (4096)\n"
 	      " -e, --every-other     write only every other piece\n"
+	      " -j, --stride BYTES    from one piece to the next\n"
+	      " -o, --from BYTES      where the first piece is\n"
+	      " -q, --quick           neither flush nor read what was written\n"
 	      " -f, --fsync           after every piece\n"
 	      " -a, --against FILE    what the device holds now (zeros)\n"
 	      " -d, --dump FILE       write there what it holds at the end\n"
@@ -867,6 +930,8 @@ static void parse(int argc, char **argv)
 		{ "grain", 1, NULL, 'g' }, { "boundary", 1, NULL, 'b' },
 		{ "max", 1, NULL, 'm' }, { "piece", 1, NULL, 'p' },
 		{ "every-other", 0, NULL, 'e' }, { "fsync", 0, NULL, 'f' },
+		{ "stride", 1, NULL, 'j' }, { "from", 1, NULL, 'o' },
+		{ "quick", 0, NULL, 'q' },
 		{ "against", 1, NULL, 'a' }, { "dump", 1, NULL, 'd' },
 		{ "read-only", 1, NULL, 'r' }, { "skip", 1, NULL, 'x' },
 		{ "no-buffered", 0, NULL, 'B' }, { "help", 0, NULL, 'h' },
@@ -874,7 +939,7 @@ static void parse(int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "s:n:S:t:g:b:m:p:efa:d:r:x:Bh",
+	while ((c = getopt_long(argc, argv, "s:n:S:t:g:b:m:p:ej:o:qfa:d:r:x:Bh",
 				longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
@@ -903,6 +968,15 @@ static void parse(int argc, char **argv)
 			break;
 		case 'e':
 			opt.every_other = true;
+			break;
+		case 'j':
+			opt.stride = in_sectors(optarg, NULL);
+			break;
+		case 'o':
+			opt.from = in_sectors(optarg, NULL);
+			break;
+		case 'q':
+			opt.quick = true;
 			break;
 		case 'f':
 			opt.fsync = true;
