@@ -139,6 +139,26 @@ writes_come()
 	kill -0 "$writer"
 }
 
+# Reads and writes in flight of disk $dev become $1.
+in_flight()
+{
+	# shellcheck disable=SC2034	# wait_for uses it
+	local now=() wanted=$1 file=/sys/block/${dev##*/}/inflight
+	# shellcheck disable=SC2016	# evaluated later
+	wait_for 'read -ra now < "$file"; [ "${now[*]}" = "$wanted" ]' 20 ||
+		fail "in flight: ${now[*]}, expected $1"
+}
+
+# Process $1 waits in a kernel function with $2 in its name.
+waits_in()
+{
+	# shellcheck disable=SC2034	# wait_for uses them
+	local waiter=$1 where=$2
+	# shellcheck disable=SC2016	# evaluated later
+	wait_for '[[ $(<"/proc/$waiter/wchan") = *"$where"* ]]' 20 ||
+		fail "$1 waits in $(<"/proc/$1/wchan"), expected $2"
+}
+
 no_disks()
 {
 	local disk
