@@ -22,11 +22,13 @@ help:
 	@echo "make demo       see it work in a throw-away virtual machine"
 	@echo "make test       run all tests; the last line counts them"
 	@echo "make test-long  those too that take long"
+	@echo "make test-guest those in guests, or TESTS=511; VMDK_LONG=1: long"
 	@echo "make test-debug those in guests, in a kernel with KASAN, lockdep..."
 	@echo "make test-races some of them, in a kernel with KCSAN"
 	@echo "make test-fuzz  what parses images, 20 million times"
 	@echo "make test-stress  an hour of load, and of swapping"
-	@echo "make test-power 10,000 power cuts, and 500 guests that are killed"
+	@echo "make test-power 10,000 power cuts (test-cuts), 500 guests that are killed"
+	@echo "                (test-kills), and proof that the cuts find faults (test-prove)"
 	@echo "make bench      measure it against loop, qemu-nbd and others"
 	@echo "make bench-check  the same, and fail where a figure is over its bar"
 	@echo "make            build vmdkctl"
@@ -89,6 +91,12 @@ test-long:
 	tests/guest/deps
 	VMDK_LONG=1 tests/all
 
+# Those in guests alone; make test-guest TESTS="511 512", VMDK_LONG=1 make test-guest...
+test-guest:
+	tests/guest/deps
+	tests/guest/prepare 6.1
+	tests/run $(TESTS)
+
 # 20 million executions and more.
 test-fuzz:
 	tests/guest/deps build test fuzz
@@ -128,5 +136,5 @@ clean:
 	rm -rf build/tools build/tests build/unit build/module build/guest \
 		build/test-results
 
-.PHONY: all help module sign deps install uninstall test test-long test-fuzz \
+.PHONY: all help module sign deps install uninstall test test-long test-guest test-fuzz \
 	test-stress test-debug test-races bench bench-check demo kernels unit clean

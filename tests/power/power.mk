@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # Power cuts; included by the top Makefile.
-#	make test-power		10,000 of them: POINTS for each of eight kinds of disk
-#				and each of SEEDS; 500 guests that are killed; then
-#				proof that all that finds what is wrong
+#	make test-power		the following three
+#	make test-cuts		10,000 of them: POINTS for each of eight kinds of disk
+#				and each of SEEDS
+#	make test-kills		500 guests that are killed: KILLS for each kind
+#	make test-prove		proof that the cuts find what is wrong
 
 POWER_BUILD := build/power
 
@@ -18,15 +20,27 @@ power-tools: $(POWER_BUILD)/powercut $(POWER_BUILD)/vmdkread
 $(POWER_BUILD):
 	mkdir -p $@
 
-test-power: SEEDS ?= 1 2 3 4
-test-power: POINTS ?= 313
-test-power: KILLS ?= 63
+# Each of them takes both CPUs.
 test-power:
-	tests/guest/deps
-	tests/guest/prepare 6.1
+	$(MAKE) test-cuts
+	$(MAKE) test-kills
+	$(MAKE) test-prove
+
+test-cuts: SEEDS ?= 1 2 3 4
+test-cuts: POINTS ?= 313
+test-cuts: power-guest
 	set -e; for seed in $(SEEDS); do \
 		tests/power/cuts -n $(POINTS) -s $$seed -o 1500 -j 2; done
+
+test-kills: KILLS ?= 63
+test-kills: power-guest
 	tests/power/kills -n $(KILLS) -j 2
+
+test-prove: power-guest
 	tests/power/prove
 
-.PHONY: test-power power-tools
+power-guest:
+	tests/guest/deps
+	tests/guest/prepare 6.1
+
+.PHONY: test-power test-cuts test-kills test-prove power-guest power-tools
