@@ -99,7 +99,7 @@ test-guest:
 
 # 20 million executions and more.
 test-fuzz:
-	tests/guest/deps build test fuzz
+	tests/guest/deps build demo test fuzz
 	tests/fuzz -n $(or $(RUNS),4000000) -a $(or $(SECONDS),300) -c
 
 test-stress: VMDK_SECONDS ?= 3600

@@ -5,7 +5,8 @@
  *
  * An even first byte: the rest is a file as it is.  An odd one: it picks a sound
  * image, of the format that the second byte says, and the rest are damages of
- * ten bytes: place, width, value.
+ * ten bytes: place, width, value.  Sound images are made once, and mended after
+ * each use: to make them takes many times as long as all that is tried here.
  */
 #define _GNU_SOURCE	/* memfd_create */
 #include <errno.h>
@@ -19,8 +20,11 @@
 #include "mkcowd.h"
 #include "mksesparse.h"
 #include "mkstream.h"
+#include "part.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define DAMAGES		2000	/* at most; more than -max_len has room for */
 
 #define REQUIRE(x)	do { if (!(x)) fail(#x, __LINE__); } while (0)
 
@@ -142,11 +146,12 @@ static void cowd(const uint8_t *data, size_t size, u64 file_bytes)
 	REQUIRE(geo.gd >= 4 && geo.overhead * 512 <= file_bytes);
 	REQUIRE(free_sector >= geo.overhead);
 	for (i = sizeof(header); i + 4 <= size; i += 4) {
-		entry = (u32)number(data, size, i, 4);
-		if (entry && !vmdk_gde_fault(&geo, entry, file_bytes / 512))
+		memcpy(&entry, data + i, sizeof(entry));
+		if (!entry)
+			continue;
+		if (!vmdk_gde_fault(&geo, entry, file_bytes / 512))
 			REQUIRE(entry >= 4 && (entry + 32ULL) * 512 <= file_bytes);
-		if (entry &&
-		    !vmdk_cowd_gte_fault(&geo, i, entry, file_bytes / 512))
+		if (!vmdk_cowd_gte_fault(&geo, i, entry, file_bytes / 512))
 			REQUIRE(entry >= geo.overhead && i < vmdk_grains(&geo));
 	}
 }
@@ -175,6 +180,7 @@ static void sesparse(const uint8_t *data, size_t size, u64 file_bytes)
 	struct vmdk_sesparse_volatile v;
 	struct vmdk_sesparse_geometry geo;
 	struct vmdk_fault fault = { 0 };
+	u64 entry;
 	size_t i;
 
 	if (size < sizeof(header))
@@ -193,8 +199,12 @@ static void sesparse(const uint8_t *data, size_t size, u64 file_bytes)
 		if (vmdk_sesparse_decode_volatile(&v, &geo, &fault))
 			REQUIRE(fault.offset / 512 == geo.volatile_header);
 	}
-	for (i = sizeof(header); i + 8 <= size; i += 8)
-		check_sesparse_entry(number(data, size, i, 8), &geo, file_bytes);
+	check_sesparse_entry(0, &geo, file_bytes);
+	for (i = sizeof(header); i + 8 <= size; i += 8) {
+		memcpy(&entry, data + i, sizeof(entry));
+		if (entry)
+			check_sesparse_entry(entry, &geo, file_bytes);
+	}
 }
 
 /* What is refused says why; what is accepted keeps to its limits. */
@@ -250,25 +260,45 @@ static void even_out(int fd, const struct vmdk_check_result *before)
 	REQUIRE(!vmdk_even_out(fd, &changed) && !changed);
 }
 
+/* Checks of the other formats read, and change nothing. */
+static int check_other(int fd, u32 magic, size_t size, size_t *sum,
+		       struct vmdk_check_result *result)
+{
+	const struct vmdk_part part = { .fd = fd, .bytes = size };
+
+	switch (magic) {
+	case VMDK_MAGIC_COWD:
+		return vmdk_check_cowd(fd, 16, consume, sum, result);
+	case VMDK_MAGIC_SESPARSE:
+		return vmdk_check_sesparse(fd, 16, consume, sum, result);
+	default:
+		return vmdk_check_stream(&part, 16, consume, sum, result);
+	}
+}
+
 static void check(const uint8_t *data, size_t size)
 {
+	u32 magic = (u32)number(data, size, 0, 4);
 	struct vmdk_check_result result;
+	bool other = magic == VMDK_MAGIC_COWD || magic == VMDK_MAGIC_SESPARSE;
 	size_t sum = 0;
 	static int fd = -1;
-	int ret;
+	int ret = -EOPNOTSUPP;
 
 	if (fd < 0)
 		fd = memfd_create("fuzz_format", MFD_CLOEXEC);
-	REQUIRE(fd >= 0 && !ftruncate(fd, 0));
+	REQUIRE(fd >= 0 && !ftruncate(fd, size));
 	REQUIRE(pwrite(fd, data, size, 0) == (ssize_t)size);
-	ret = vmdk_check_sparse(fd, 16, consume, &sum, &result);
-	if (ret) {
-		REQUIRE(ret == -EOPNOTSUPP);
-		return;
-	}
+	if (!other)
+		ret = vmdk_check_sparse(fd, 16, consume, &sum, &result);
+	other |= ret == -EOPNOTSUPP;
+	if (other)
+		ret = check_other(fd, magic, size, &sum, &result);
+	REQUIRE(!ret);
 	REQUIRE((result.notes | result.leaks | result.benign | result.corrupt) ?
 		sum : !sum);
-	even_out(fd, &result);
+	if (!other)
+		even_out(fd, &result);
 }
 
 static void make_base(struct mk_image *m, uint8_t kind)
@@ -284,27 +314,6 @@ static void make_base(struct mk_image *m, uint8_t kind)
 	mk_map(m, 0, 1);
 	mk_map(m, 1, 2);
 	mk_map(m, 40, 3);
-}
-
-/* Half of the places are among the metadata's first, where it matters. */
-static void damage(struct mk_image *m, const uint8_t *data, size_t size)
-{
-	for (; size >= 10; data += 10, size -= 10) {
-		unsigned int width = 1U << (data[0] & 3);
-		u64 where = data[1] | (u64)data[2] << 8 | (u64)data[3] << 16;
-		u64 value;
-
-		memcpy(&value, data + 2, sizeof(value));
-		if (data[0] & 4)
-			where = where % 32 * 4 + m->gd[data[0] >> 3 & 1] * 512;
-		if (data[0] & 16)
-			value = (value >> 16) % 64 * m->opt.grain;
-		if (data[0] & 32)
-			where = where % 64 * 4 +
-				mk_get(m, m->gd[data[0] >> 3 & 1] * 512, 4) * 512;
-		if (where + width <= m->size)
-			mk_put(m, where, width, value >> (data[0] & 16 ? 0 : 16));
-	}
 }
 
 static void make_stream(struct mk_image *image, uint8_t kind)
@@ -360,6 +369,68 @@ static void make_sesparse(struct mk_image *image, uint8_t kind)
 	*image = m.image;
 }
 
+/* What was there before a damage. */
+struct undo {
+	u64 where, old;
+	unsigned int width;
+};
+
+/* Half of the places are among the metadata's first, where it matters. */
+static u64 place(const struct mk_image *m, const uint8_t *data)
+{
+	u64 where = data[1] | (u64)data[2] << 8 | (u64)data[3] << 16;
+	u64 directory = m->gd[data[0] >> 3 & 1] * 512;
+
+	if (data[0] & 4)
+		where = where % 32 * 4 + directory;
+	if (data[0] & 32)
+		where = where % 64 * 4 + mk_get(m, directory, 4) * 512;
+	return where;
+}
+
+/* Returns how many damages there were. */
+static size_t damage(struct mk_image *m, const uint8_t *data, size_t size,
+		     struct undo *undo)
+{
+	u64 value;
+	size_t n = 0;
+
+	for (; size >= 10 && n < DAMAGES; data += 10, size -= 10) {
+		struct undo u = { .where = place(m, data), .width = 1U << (data[0] & 3) };
+
+		memcpy(&value, data + 2, sizeof(value));
+		value >>= 16;
+		if (data[0] & 16)
+			value = value % 64 * m->opt.grain;
+		if (u.where + u.width > m->size)
+			continue;
+		u.old = mk_get(m, u.where, u.width);
+		mk_put(m, u.where, u.width, value);
+		undo[n++] = u;
+	}
+	return n;
+}
+
+static void mend(struct mk_image *m, const struct undo *undo, size_t n)
+{
+	while (n--)
+		mk_put(m, undo[n].where, undo[n].width, undo[n].old);
+}
+
+/* The sound image of format @format that @kind picks. */
+static struct mk_image *sound(uint8_t format, uint8_t kind)
+{
+	static void (*const make[])(struct mk_image *, uint8_t) = {
+		make_base, make_stream, make_cowd, make_sesparse,
+	};
+	static struct mk_image images[4][128];
+	struct mk_image *m = &images[format][kind >> 1];
+
+	if (!m->bytes)
+		make[format](m, kind);
+	return m;
+}
+
 static void all(const uint8_t *data, size_t size, u64 file_bytes)
 {
 	format(data, size, file_bytes);
@@ -367,28 +438,38 @@ static void all(const uint8_t *data, size_t size, u64 file_bytes)
 	sesparse(data, size, file_bytes);
 }
 
+static void file_as_it_is(const uint8_t *data, size_t size, u64 claimed)
+{
+	all(data, size, size);
+	all(data, size, claimed);
+	stream(data, size);
+	check(data, size);
+}
+
+/**
+ * LLVMFuzzerTestOneInput - judge one image
+ * @data: which image, and what is wrong with it
+ * @size: its length
+ *
+ * Return: 0.
+ */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const make[])(struct mk_image *, uint8_t) = {
-		make_base, make_stream, make_cowd, make_sesparse,
-	};
-	struct mk_image m;
+	static struct undo undo[DAMAGES];
+	struct mk_image *m;
+	size_t n;
 
 	if (size < 2)
 		return 0;
 	if (!(data[0] & 1)) {
-		all(data + 1, size - 1, size - 1);
-		all(data + 1, size - 1, (u64)data[0] << 33);
-		stream(data + 1, size - 1);
-		check(data + 1, size - 1);
+		file_as_it_is(data + 1, size - 1, (u64)data[0] << 33);
 		return 0;
 	}
-	make[data[1] & 3](&m, data[0]);
-	damage(&m, data + 2, size - 2);
-	all(m.bytes, m.size, m.size);
-	stream(m.bytes, m.size);
-	if (!(data[1] & 3))
-		check(m.bytes, m.size);
-	mk_free(&m);
+	m = sound(data[1] & 3, data[0]);
+	n = damage(m, data + 2, size - 2, undo);
+	all(m->bytes, m->size, m->size);
+	stream(m->bytes, m->size);
+	check(m->bytes, m->size);
+	mend(m, undo, n);
 	return 0;
 }
