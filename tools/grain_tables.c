@@ -138,6 +138,14 @@ static int read_directory(struct vmdk_tables *t, enum vmdk_copy copy)
 	return 0;
 }
 
+/* No more than all tables take: most images are small. */
+static size_t run_bytes(const struct vmdk_tables *t)
+{
+	u64 all = (u64)t->geo.gd_entries * t->geo.gt_sectors << VMDK_SECTOR_SHIFT;
+
+	return all < RUN_BYTES ? (size_t)all : RUN_BYTES;
+}
+
 static int read_directories(struct vmdk_tables *t)
 {
 	unsigned int copy;
@@ -147,7 +155,7 @@ static int read_directories(struct vmdk_tables *t)
 	t->gd_slots = t->geo.gd_sectors * (VMDK_SECTOR_SIZE / sizeof(u32));
 	for (copy = 0; copy < t->copies && !ret; copy++) {
 		ret = read_directory(t, copy);
-		t->run[copy].entries = malloc(RUN_BYTES);
+		t->run[copy].entries = malloc(run_bytes(t));
 		if (!ret && !t->run[copy].entries)
 			ret = -ENOMEM;
 	}
