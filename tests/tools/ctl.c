@@ -20,7 +20,8 @@
  *	ctl poke FILE [BYTE WIDTH VALUE]...
  *	ctl truncate FILE BYTES
  *	ctl same FILE FILE
- *	ctl fuzz SEED COUNT FILE SECTORS
+ *	ctl pieces DEVICE FILE BYTES COUNT
+ *	ctl fuzz SEED COUNT FILE EMPTY SECTORS
  *	ctl serve
  *
  * attach builds a request that is right, then puts the values into it, and
@@ -55,16 +56,25 @@
  * of block devices with wrong addresses, and ioctls that the device does not have. They
  * print "ok", or the first thing that is wrong.
  *
+ * pieces reads COUNT pieces of BYTES each from a device, around the page cache, and
+ * prints a letter for each: "=" the same as in the file, "." zeros and not the same, "x"
+ * something else, "!" an error.
+ *
  * copy, poke (which puts little-endian numbers into a file), truncate and same
  * (have two files the same bytes?) are here because an emulated machine takes so
  * long to start a program.
  *
+ * fuzz makes COUNT calls that are wrong in a few members, with images FILE and EMPTY of
+ * SECTORS: to attach damaged copies, and to change disks of sound ones in all ways that
+ * there are. It prints how many were done and refused, and fails when a disk cannot be
+ * attached or detached at the end, or a message is not one line.
+ *
  * An EXTENT is KIND:FILE:SECTORS, KIND one of sparse, cowd, sesparse, flat and
  * device, or zero:SECTORS.  PATH is head, link, extent0 to extent9, patch0 to patch3,
- * detach, or resize. A VALUE is a number; text:TEXT; for an address null, bad (nothing is
- * mapped there), kernel, or edge (its array would reach past the end of what is
- * mapped); for a descriptor open:FLAGS:FILE (letters: r, w, a append, d direct,
- * p path only), pipe, socket or control.
+ * detach, resize, snapshot, or progress.  A VALUE is a number; text:TEXT; for an
+ * address null, bad (nothing is mapped there), kernel, or edge (its array would reach
+ * past the end of what is mapped); for a descriptor open:FLAGS:FILE (letters: r, w, a
+ * append, d direct, p path only), pipe, socket or control.
  */
 #define _GNU_SOURCE	/* strerrorname_np, O_DIRECT */
 #include <errno.h>
@@ -102,6 +112,8 @@ struct request {
 	struct vmdk_patch patch[VMDK_MAX_PATCHES];
 	struct vmdk_detach detach;
 	struct vmdk_resize resize;
+	struct vmdk_snapshot snapshot;
+	struct vmdk_fold_progress progress;
 	char message[4096];
 };
 
@@ -157,10 +169,33 @@ static const struct member members[] = {
 	MEMBER("detach", vmdk_detach, index, 1),
 	MEMBER("detach", vmdk_detach, flags, 1),
 	MEMBER("detach", vmdk_detach, reserved, 4),
+	MEMBER("resize", vmdk_resize, index, 1),
 	MEMBER("resize", vmdk_resize, flags, 1),
 	MEMBER("resize", vmdk_resize, sectors, 1),
 	MEMBER("resize", vmdk_resize, backing_fd, 1),
+	MEMBER("resize", vmdk_resize, message_size, 1),
+	MEMBER("resize", vmdk_resize, message, 1),
 	MEMBER("resize", vmdk_resize, reserved, 4),
+	MEMBER("snapshot", vmdk_snapshot, index, 1),
+	MEMBER("snapshot", vmdk_snapshot, backing_fd, 1),
+	MEMBER("snapshot", vmdk_snapshot, nr_extents, 1),
+	MEMBER("snapshot", vmdk_snapshot, nr_patches, 1),
+	MEMBER("snapshot", vmdk_snapshot, cid, 1),
+	MEMBER("snapshot", vmdk_snapshot, new_cid, 1),
+	MEMBER("snapshot", vmdk_snapshot, parent_cid, 1),
+	MEMBER("snapshot", vmdk_snapshot, message_size, 1),
+	MEMBER("snapshot", vmdk_snapshot, extents, 1),
+	MEMBER("snapshot", vmdk_snapshot, patches, 1),
+	MEMBER("snapshot", vmdk_snapshot, message, 1),
+	MEMBER("snapshot", vmdk_snapshot, fault_extent, 1),
+	MEMBER("snapshot", vmdk_snapshot, flags, 1),
+	MEMBER("snapshot", vmdk_snapshot, create_type, VMDK_TYPE_SIZE),
+	MEMBER("snapshot", vmdk_snapshot, reserved, 8),
+	MEMBER("progress", vmdk_fold_progress, flags, 1),
+	MEMBER("progress", vmdk_fold_progress, index, 1),
+	MEMBER("progress", vmdk_fold_progress, sectors, 1),
+	MEMBER("progress", vmdk_fold_progress, left, 1),
+	MEMBER("progress", vmdk_fold_progress, reserved, 4),
 };
 
 static int control = -1;
@@ -332,16 +367,24 @@ static uint64_t parse_value(const char *value)
 
 static void *structure(struct request *req, const char *path, size_t len)
 {
+	static const struct {
+		const char *path;
+		size_t offset;
+	} single[] = {
+		{ "head", offsetof(struct request, head) },
+		{ "link", offsetof(struct request, link) },
+		{ "detach", offsetof(struct request, detach) },
+		{ "resize", offsetof(struct request, resize) },
+		{ "snapshot", offsetof(struct request, snapshot) },
+		{ "progress", offsetof(struct request, progress) },
+	};
 	unsigned int i = path[len - 1] - '0';
+	size_t n;
 
-	if (!strncmp(path, "head.", len + 1))
-		return &req->head;
-	if (!strncmp(path, "link.", len + 1))
-		return &req->link[0];
-	if (!strncmp(path, "detach.", len + 1))
-		return &req->detach;
-	if (!strncmp(path, "resize.", len + 1))
-		return &req->resize;
+	for (n = 0; n < ARRAY_SIZE(single); n++)
+		if (strlen(single[n].path) == len &&
+		    !strncmp(path, single[n].path, len))
+			return (char *)req + single[n].offset;
 	if (!strncmp(path, "extent", 6) && len == 7 && i < EXTENTS_SHOWN)
 		return &req->extent[i];
 	if (!strncmp(path, "patch", 5) && len == 6 && i < VMDK_MAX_PATCHES)
@@ -531,29 +574,35 @@ static int do_detach(struct request *req, int argc, char **argv)
 	return 0;
 }
 
-static int do_snapshot(struct request *req, int argc, char **argv)
+/* What a request for an attach says, as one for a new top of disk @index. */
+static void build_snapshot(struct request *req, int index)
 {
 	const struct vmdk_attach *head = &req->head;
-	struct vmdk_snapshot snap;
+	struct vmdk_snapshot *snap = &req->snapshot;
 
+	memset(snap, 0, sizeof(*snap));
+	snap->index = index;
+	snap->backing_fd = head->backing_fd;
+	snap->nr_extents = head->nr_extents;
+	snap->nr_patches = head->nr_patches;
+	snap->cid = head->cid;
+	snap->new_cid = head->new_cid;
+	snap->parent_cid = head->parent_cid;
+	snap->message_size = head->message_size;
+	snap->extents = head->extents;
+	snap->patches = head->patches;
+	snap->message = head->message;
+	snap->flags = head->flags;
+	memcpy(snap->create_type, head->create_type, sizeof(snap->create_type));
+}
+
+static int do_snapshot(struct request *req, int argc, char **argv)
+{
 	if (!argc)
 		usage("snapshot");
 	build_attach(req, argc - 1, argv + 1);
-	memset(&snap, 0, sizeof(snap));
-	snap.index = parse_number(argv[0]);
-	snap.backing_fd = head->backing_fd;
-	snap.nr_extents = head->nr_extents;
-	snap.nr_patches = head->nr_patches;
-	snap.cid = head->cid;
-	snap.new_cid = head->new_cid;
-	snap.parent_cid = head->parent_cid;
-	snap.message_size = head->message_size;
-	snap.extents = head->extents;
-	snap.patches = head->patches;
-	snap.message = head->message;
-	snap.flags = head->flags;
-	memcpy(snap.create_type, head->create_type, sizeof(snap.create_type));
-	if (ioctl(control, VMDK_SNAPSHOT, &snap))
+	build_snapshot(req, parse_number(argv[0]));
+	if (ioctl(control, VMDK_SNAPSHOT, &req->snapshot))
 		return print_result(req->message);
 	puts("ok");
 	return 0;
@@ -727,6 +776,43 @@ static int do_same(const char *path, const char *other_path)
 	close(other);
 	puts(same ? "ok" : "other bytes");
 	return !same;
+}
+
+static bool all_zeros(const char *p, size_t bytes)
+{
+	return !*p && !memcmp(p, p + 1, bytes - 1);
+}
+
+/* A letter for what was read as compared with what was expected. */
+static char judge_piece(const char *is, ssize_t got, const char *expected, size_t bytes)
+{
+	if (got != (ssize_t)bytes)
+		return '!';
+	if (!memcmp(is, expected, bytes))
+		return '=';
+	return all_zeros(is, bytes) ? '.' : 'x';
+}
+
+static int do_pieces(char **argv)
+{
+	int fd = open_file(argv[0], O_RDONLY | O_DIRECT);
+	int file = open_file(argv[1], O_RDONLY);
+	size_t bytes = parse_number(argv[2]);
+	uint64_t i, count = parse_number(argv[3]);
+	char *is = map_pages(bytes), *expected = map_pages(bytes);
+
+	for (i = 0; i < count; i++) {
+		if (pread(file, expected, bytes, i * bytes) != (ssize_t)bytes)
+			die(argv[1]);
+		putchar(judge_piece(is, pread(fd, is, bytes, i * bytes), expected,
+				    bytes));
+	}
+	putchar('\n');
+	munmap(is, bytes);
+	munmap(expected, bytes);
+	close(fd);
+	close(file);
+	return 0;
 }
 
 /* ---- ways to write ---- */
@@ -1268,12 +1354,58 @@ static int do_failing(struct request *req, int argc, char **argv)
 
 /* ---- random requests ---- */
 
+enum call_name {
+	ATTACH, DETACH, SNAPSHOT, FOLD_BEGIN, FOLD_COPY, FOLD_END, FOLD_CANCEL,
+	RESIZE, FEATURES, CALLS,
+};
+
+#define AT(member)	offsetof(struct request, member)
+
+/* @message: where the address of one is, and how long it may be; 0: there is none. */
+static const struct call {
+	const char *name;
+	unsigned long number;
+	const char *paths;	/* of what it takes */
+	size_t structure, message, message_size;
+} calls[CALLS] = {
+	[ATTACH] = { "ATTACH", VMDK_ATTACH, "head link extent patch", AT(head),
+		     AT(head.message), AT(head.message_size) },
+	[DETACH] = { "DETACH", VMDK_DETACH, "detach", AT(detach), 0, 0 },
+	[SNAPSHOT] = { "SNAPSHOT", VMDK_SNAPSHOT, "snapshot extent patch",
+		       AT(snapshot), AT(snapshot.message),
+		       AT(snapshot.message_size) },
+	[FOLD_BEGIN] = { "FOLD_BEGIN", VMDK_FOLD_BEGIN, "head link extent patch",
+			 AT(head), AT(head.message), AT(head.message_size) },
+	[FOLD_COPY] = { "FOLD_COPY", VMDK_FOLD_COPY, "progress", AT(progress),
+			0, 0 },
+	[FOLD_END] = { "FOLD_END", VMDK_FOLD_END, "", 0, 0, 0 },
+	[FOLD_CANCEL] = { "FOLD_CANCEL", VMDK_FOLD_CANCEL, "", 0, 0, 0 },
+	[RESIZE] = { "RESIZE", VMDK_RESIZE, "resize", AT(resize),
+		     AT(resize.message), AT(resize.message_size) },
+	[FEATURES] = { "GET_FEATURES", VMDK_GET_FEATURES, "", 0, 0, 0 },
+};
+
+#define LIVE_FILES	4
+
+/* A disk of sound images, the files of its links first to last, and what changes it. */
+struct live {
+	int control;
+	int index;
+	unsigned int depth;
+	uint64_t sectors, asked;	/* of a resize that has begun */
+	bool folding;
+	int rw[LIVE_FILES], ro[LIVE_FILES];
+};
+
 struct fuzz {
 	uint64_t state;
-	const char *path;
+	const char *path, *empty;
 	uint64_t sectors;
+	uint32_t cid;
 	struct request *base, *now;
-	unsigned int attached, refused, detached, silent;
+	struct live live;
+	unsigned int calls, silent;
+	unsigned int done[CALLS], refused[CALLS];
 	unsigned int errors[200];
 	uint64_t bad_address;
 	int special[8];
@@ -1332,9 +1464,8 @@ static uint64_t random_address(struct fuzz *f, uint64_t old)
 
 static bool is_address(const struct member *m)
 {
-	return !strcmp(m->path, "head") &&
-	       (!strcmp(m->name, "links") || !strcmp(m->name, "extents") ||
-		!strcmp(m->name, "patches") || !strcmp(m->name, "message"));
+	return !strcmp(m->name, "links") || !strcmp(m->name, "extents") ||
+	       !strcmp(m->name, "patches") || !strcmp(m->name, "message");
 }
 
 static bool is_fd(const struct member *m)
@@ -1342,36 +1473,33 @@ static bool is_fd(const struct member *m)
 	return !strcmp(m->name, "fd") || !strcmp(m->name, "backing_fd");
 }
 
-/* A member of what an attach takes. */
-static const struct member *random_member(struct fuzz *f)
+/* A member of what @call takes. */
+static const struct member *random_member(struct fuzz *f, const struct call *call)
 {
 	const struct member *m;
 
 	do {
 		m = &members[below(f, ARRAY_SIZE(members))];
-	} while (!strcmp(m->path, "detach") || !strcmp(m->path, "resize"));
+	} while (!strstr(call->paths, m->path));
 	return m;
 }
 
 static char *random_place(struct fuzz *f, const struct member *m)
 {
-	struct request *req = f->now;
 	char *p;
 
-	if (!strcmp(m->path, "head"))
-		p = (char *)&req->head;
-	else if (!strcmp(m->path, "link"))
-		p = (char *)&req->link[0];
-	else if (!strcmp(m->path, "extent"))
-		p = (char *)&req->extent[below(f, 3)];
+	if (!strcmp(m->path, "extent"))
+		p = (char *)&f->now->extent[below(f, 3)];
+	else if (!strcmp(m->path, "patch"))
+		p = (char *)&f->now->patch[0];
 	else
-		p = (char *)&req->patch[0];
+		p = structure(f->now, m->path, strlen(m->path));
 	return p + m->offset + below(f, m->count) * m->size;
 }
 
-static void mutate_member(struct fuzz *f)
+static void mutate_member(struct fuzz *f, const struct call *call)
 {
-	const struct member *m = random_member(f);
+	const struct member *m = random_member(f, call);
 	char *p = random_place(f, m);
 	uint64_t value = 0;
 
@@ -1425,14 +1553,45 @@ static void check_message(const struct request *req)
 	}
 }
 
-static void count_error(struct fuzz *f)
+static bool message_is_ours(const struct request *req, const struct call *call)
 {
-	f->refused++;
-	if (errno < (int)ARRAY_SIZE(f->errors))
-		f->errors[errno]++;
+	uint64_t address;
+	uint32_t size;
+
+	if (!call->message)
+		return false;
+	memcpy(&address, (const char *)req + call->message, sizeof(address));
+	memcpy(&size, (const char *)req + call->message_size, sizeof(size));
+	return address == (uintptr_t)req->message && size == sizeof(req->message);
 }
 
-/* What is attached has to bear use; errors are as good as data. */
+static void count_refusal(struct fuzz *f, enum call_name name, bool has_message)
+{
+	f->refused[name]++;
+	if (errno < (int)ARRAY_SIZE(f->errors))
+		f->errors[errno]++;
+	if (!has_message)
+		return;
+	f->silent += errno == EINVAL && !f->now->message[0];
+	check_message(f->now);
+}
+
+/* Makes call @name, with what the request has for it now. */
+static bool makes(struct fuzz *f, int fd, enum call_name name)
+{
+	const struct call *call = &calls[name];
+	bool has_message = message_is_ours(f->now, call);
+
+	f->calls++;
+	if (ioctl(fd, call->number, (char *)f->now + call->structure)) {
+		count_refusal(f, name, has_message);
+		return false;
+	}
+	f->done[name]++;
+	return true;
+}
+
+/* The disk has to bear use; errors are as good as data. */
 static void use_disk(struct fuzz *f, int index)
 {
 	static char buf[65536];
@@ -1449,7 +1608,6 @@ static void use_disk(struct fuzz *f, int index)
 		fsync(fd);
 		close(fd);
 	}
-	detach_disk(control, index);
 }
 
 /* Only the first few of the arrays are ever changed. */
@@ -1474,7 +1632,6 @@ static void start_over(struct fuzz *f)
 
 static void fuzz_attach(struct fuzz *f)
 {
-	bool message_is_ours;
 	off_t pos = -1;
 	uint8_t old;
 	int n;
@@ -1483,20 +1640,11 @@ static void fuzz_attach(struct fuzz *f)
 	if (!below(f, 3))
 		mutate_file(f, &pos, &old);
 	for (n = below(f, 4) + (pos < 0); n; n--)
-		mutate_member(f);
-	message_is_ours = f->now->head.message == (uintptr_t)f->now->message &&
-			  f->now->head.message_size == sizeof(f->now->message);
-	if (!ioctl(control, VMDK_ATTACH, &f->now->head)) {
-		if (f->attached++ % 8)
-			detach_disk(control, f->now->head.index);
-		else
+		mutate_member(f, &calls[ATTACH]);
+	if (makes(f, control, ATTACH)) {
+		if (f->done[ATTACH] % 8 == 1)
 			use_disk(f, f->now->head.index);
-	} else {
-		count_error(f);
-		if (message_is_ours) {
-			check_message(f->now);
-			f->silent += errno == EINVAL && !f->now->message[0];
-		}
+		detach_disk(control, f->now->head.index);
 	}
 	if (pos >= 0)
 		put_byte(f, pos, old);
@@ -1510,18 +1658,12 @@ static void fuzz_detach(struct fuzz *f)
 		f->now->detach.flags = random_value(f, 0);
 	if (!below(f, 4))
 		f->now->detach.reserved[below(f, 4)] = random_value(f, 0);
-	if (!ioctl(control, VMDK_DETACH, &f->now->detach))
-		f->detached++;
-	else
-		count_error(f);
+	makes(f, control, DETACH);
 }
 
 static void fuzz_number(struct fuzz *f)
 {
-	static const unsigned long known[] = {
-		VMDK_GET_FEATURES, VMDK_ATTACH, VMDK_DETACH,
-	};
-	unsigned long cmd = known[below(f, ARRAY_SIZE(known))];
+	unsigned long cmd = calls[below(f, CALLS)].number;
 	unsigned long arg = random_address(f, (uintptr_t)f->now->message);
 
 	/* Small steps away from a known number, then anything. */
@@ -1530,8 +1672,245 @@ static void fuzz_number(struct fuzz *f)
 	else if (below(f, 2))
 		cmd = (uint32_t)random_u64(f);
 	memset(f->now->message, 0xff, sizeof(f->now->message));
-	if (ioctl(control, cmd, arg))
-		count_error(f);
+	f->calls++;
+	if (ioctl(control, cmd, arg) && errno < (int)ARRAY_SIZE(f->errors))
+		f->errors[errno]++;
+}
+
+/* ---- disks that change ---- */
+
+static void copy_file(const char *from, const char *to)
+{
+	int in = open_file(from, O_RDONLY);
+	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (out < 0)
+		die(to);
+	copy_data(in, out, to);
+	close(in);
+	close(out);
+}
+
+/* A request with @nr links, whose first has file @first, and each one the file before. */
+static void live_links(struct fuzz *f, unsigned int first, unsigned int nr)
+{
+	struct request *now = f->now;
+	unsigned int i;
+
+	start_over(f);
+	now->head.flags = 0;
+	now->head.index = f->live.index;
+	now->head.cid = f->cid;
+	now->head.new_cid = f->cid;
+	now->head.parent_cid = f->cid;
+	now->head.nr_patches = 0;
+	now->head.nr_links = nr;
+	now->head.nr_extents = nr;
+	now->head.backing_fd = f->live.rw[first];
+	for (i = 0; i < nr; i++) {
+		now->link[i] = f->base->link[0];
+		now->link[i].nr_extents = 1;
+		now->link[i].sectors = f->live.sectors;
+		now->extent[i] = f->base->extent[0];
+		now->extent[i].sectors = f->live.sectors;
+		now->extent[i].fd = i ? f->live.ro[first - i] : f->live.rw[first];
+		now->extent[i].access = i ? VMDK_ACCESS_RDONLY : VMDK_ACCESS_RW;
+	}
+}
+
+static void live_begins(struct fuzz *f)
+{
+	struct live *live = &f->live;
+	char name[] = "live0";
+	unsigned int i;
+
+	for (i = 0; i < LIVE_FILES; i++) {
+		name[4] = '0' + i;
+		copy_file(i ? f->empty : f->path, name);
+		live->rw[i] = open_file(name, O_RDWR);
+		live->ro[i] = open_file(name, O_RDONLY);
+	}
+	live->control = open_file(VMDK_CONTROL_PATH, O_RDWR);
+	live->depth = 1;
+	live->sectors = f->sectors;
+	live->asked = 0;
+	live->folding = false;
+	live->index = -1;
+	live_links(f, 0, 1);
+	f->now->head.flags = VMDK_ATTACH_NO_PARTSCAN;
+	if (!makes(f, control, ATTACH)) {
+		printf("a sound image: %s: %s\n", error_name(errno), f->now->message);
+		exit(1);
+	}
+	live->index = f->now->head.index;
+}
+
+/*
+ * A fold goes with its file, and so does what a resize keeps others from.  Nothing
+ * was damaged; but someone else may have taken the disk.
+ */
+static void live_ends(struct fuzz *f)
+{
+	struct live *live = &f->live;
+	unsigned int i;
+	int err;
+
+	close(live->control);
+	err = detach_disk(control, live->index);
+	if (err && err != ENXIO) {
+		printf("a sound disk is not detached: %s\n", error_name(err));
+		exit(1);
+	}
+	for (i = 0; i < LIVE_FILES; i++) {
+		close(live->rw[i]);
+		close(live->ro[i]);
+	}
+}
+
+static void build_resize(struct fuzz *f)
+{
+	static const int steps[] = { 0, 1, 8, 128, 4096, 1 << 20, -1, -128, -4096 };
+	struct vmdk_resize *resize = &f->now->resize;
+	struct live *live = &f->live;
+	int step = steps[below(f, ARRAY_SIZE(steps))];
+
+	memset(resize, 0, sizeof(*resize));
+	resize->index = live->index;
+	resize->backing_fd = -1;
+	resize->message = (uintptr_t)f->now->message;
+	resize->message_size = sizeof(f->now->message);
+	resize->sectors = live->asked ? live->asked : live->sectors + step;
+	if (resize->sectors < live->sectors)
+		resize->flags |= VMDK_RESIZE_SHRINK;
+	if (live->asked)
+		resize->flags |= VMDK_RESIZE_FINISH;
+}
+
+/* A call as one would make it now. */
+static void build_live(struct fuzz *f, enum call_name name)
+{
+	struct live *live = &f->live;
+	unsigned int next = live->depth < LIVE_FILES ? live->depth : 0;
+
+	switch (name) {
+	case SNAPSHOT:
+		live_links(f, next, 1);
+		build_snapshot(f->now, live->index);
+		break;
+	case FOLD_BEGIN:
+		live_links(f, live->depth > 1 ? live->depth - 2 : 0,
+			   live->depth > 1 ? live->depth - 1 : 1);
+		break;
+	case FOLD_COPY:
+		memset(&f->now->progress, 0, sizeof(f->now->progress));
+		break;
+	case DETACH:
+		memset(&f->now->detach, 0, sizeof(f->now->detach));
+		f->now->detach.index = live->index;
+		break;
+	default:
+		build_resize(f);
+	}
+}
+
+/* What the disk is after a call that was done. */
+static void follow_live(struct fuzz *f, enum call_name name)
+{
+	const struct vmdk_resize *resize = &f->now->resize;
+	struct live *live = &f->live;
+
+	switch (name) {
+	case SNAPSHOT:
+		live->depth++;
+		break;
+	case FOLD_BEGIN:
+		live->folding = true;
+		break;
+	case FOLD_END:
+		live->depth--;
+		live->folding = false;
+		break;
+	case FOLD_CANCEL:
+		live->folding = false;
+		break;
+	case RESIZE:
+		live->asked = resize->sectors;
+		if (!(resize->flags & VMDK_RESIZE_FINISH))
+			break;
+		live->sectors = resize->sectors;
+		live->asked = 0;
+		break;
+	case DETACH:
+		live->depth = 0;
+		live->index = -1;
+		break;
+	default:
+		break;
+	}
+}
+
+/* Mostly nothing, as it is to be. */
+static bool ends_fold(struct fuzz *f, enum call_name name)
+{
+	unsigned long arg = below(f, 4) ? 0 : random_value(f, 0);
+
+	f->calls++;
+	if (ioctl(f->live.control, calls[name].number, arg)) {
+		count_refusal(f, name, false);
+		return false;
+	}
+	f->done[name]++;
+	return true;
+}
+
+/* What fits the disk, more often than not. */
+static enum call_name choose_call(struct fuzz *f)
+{
+	static const enum call_name fold[] = {
+		FOLD_COPY, FOLD_COPY, FOLD_COPY, FOLD_END, FOLD_CANCEL,
+	};
+	static const enum call_name any[] = {
+		SNAPSHOT, SNAPSHOT, SNAPSHOT, FOLD_BEGIN, FOLD_BEGIN, FOLD_BEGIN,
+		FOLD_COPY, FOLD_END, FOLD_CANCEL, RESIZE, RESIZE, RESIZE, DETACH,
+	};
+
+	if (f->live.asked && below(f, 4))
+		return RESIZE;
+	if (f->live.folding && below(f, 4))
+		return fold[below(f, ARRAY_SIZE(fold))];
+	return any[below(f, ARRAY_SIZE(any))];
+}
+
+static void change_live(struct fuzz *f)
+{
+	enum call_name name = choose_call(f);
+	bool done;
+	int n;
+
+	if (name == FOLD_END || name == FOLD_CANCEL) {
+		done = ends_fold(f, name);
+	} else {
+		build_live(f, name);
+		for (n = below(f, 3); n; n--)
+			mutate_member(f, &calls[name]);
+		done = makes(f, f->live.control, name);
+	}
+	if (done)
+		follow_live(f, name);
+}
+
+/* Sound images become a disk, which changes, and is used, again and again. */
+static void fuzz_live(struct fuzz *f)
+{
+	int n;
+
+	live_begins(f);
+	for (n = 8 + below(f, 16); n && f->live.depth; n--) {
+		change_live(f);
+		if (f->live.depth && !below(f, 4))
+			use_disk(f, f->live.index);
+	}
+	live_ends(f);
 }
 
 /* The content id, replaced by itself. */
@@ -1562,12 +1941,15 @@ static void fuzz_init(struct fuzz *f, char **argv)
 
 	f->state = parse_number(argv[0]) * 0x9e3779b97f4a7c15ULL + 1;
 	f->path = argv[2];
-	f->sectors = parse_number(argv[3]);
+	f->empty = argv[3];
+	f->sectors = parse_number(argv[4]);
+	/* What others change is not taken for this one's. */
+	f->cid = 0x10000000 + parse_number(argv[0]);
 	f->base = map_pages(sizeof(*f->base));
 	f->now = map_pages(sizeof(*f->now));
 	f->bad_address = unmapped();
 	init_request(f->base);
-	if (asprintf(&extent, "sparse:%s:%s", argv[2], argv[3]) < 0)
+	if (asprintf(&extent, "sparse:%s:%s", argv[2], argv[4]) < 0)
 		die("memory");
 	add_extent(f->base, extent);
 	add_extent(f->base, "zero:2048");
@@ -1584,32 +1966,44 @@ static void fuzz_init(struct fuzz *f, char **argv)
 	f->special[7] = open_file(f->path, O_PATH);
 }
 
+static void print_counts(const struct fuzz *f)
+{
+	size_t i;
+
+	printf("%u calls, EINVAL without a message %u\n", f->calls, f->silent);
+	for (i = 0; i < CALLS; i++)
+		printf("%s done %u refused %u\n", calls[i].name, f->done[i],
+		       f->refused[i]);
+	for (i = 0; i < ARRAY_SIZE(f->errors); i++)
+		if (f->errors[i])
+			printf("%s %u\n", error_name(i), f->errors[i]);
+}
+
 static int do_fuzz(int argc, char **argv)
 {
 	static struct fuzz f;
-	uint64_t i, count;
+	uint64_t count;
 
-	if (argc != 4)
+	if (argc != 5)
 		usage("fuzz");
 	count = parse_number(argv[1]);
 	fuzz_init(&f, argv);
-	for (i = 0; i < count; i++) {
-		switch (below(&f, 10)) {
-		case 0:
+	while (f.calls < count) {
+		switch (below(&f, 32)) {
+		case 0 ... 2:
 			fuzz_detach(&f);
 			break;
-		case 1:
+		case 3 ... 5:
 			fuzz_number(&f);
+			break;
+		case 6:
+			fuzz_live(&f);
 			break;
 		default:
 			fuzz_attach(&f);
 		}
 	}
-	printf("attached %u, detached %u, refused %u, EINVAL without a message %u\n",
-	       f.attached, f.detached, f.refused, f.silent);
-	for (i = 0; i < ARRAY_SIZE(f.errors); i++)
-		if (f.errors[i])
-			printf("%s %u\n", error_name(i), f.errors[i]);
+	print_counts(&f);
 	return 0;
 }
 
@@ -1625,6 +2019,8 @@ static int run(int argc, char **argv)
 		return do_truncate(argv[1], argv[2]);
 	if (!strcmp(argv[0], "same") && argc == 3)
 		return do_same(argv[1], argv[2]);
+	if (!strcmp(argv[0], "pieces") && argc == 5)
+		return do_pieces(argv + 1);
 	if (!strcmp(argv[0], "range") && argc == 5)
 		return do_range(argv + 1);
 	if (!strcmp(argv[0], "direct") && argc == 2)

@@ -11,16 +11,18 @@
 #include "detach.h"
 #include "vmdk_ioctl.h"
 
-#define TRIES	200
+#define TRIES	3000
 
-void detach_disk(int control, int index)
+int detach_disk(int control, int index)
 {
 	struct vmdk_detach detach = { .index = index };
 	int i;
 
 	for (i = 0; i < TRIES; i++) {
-		if (!ioctl(control, VMDK_DETACH, &detach) || errno != EBUSY)
-			return;
+		if (!ioctl(control, VMDK_DETACH, &detach))
+			return 0;
+		if (errno != EBUSY)
+			return errno;
 		usleep(10000);
 	}
 	puts("a disk stays busy");

@@ -3,6 +3,6 @@
 #define DETACH_H
 
 /* Detach disk @index. Whoever was told of it may have it open: but not for long. */
-void detach_disk(int control, int index);
+int detach_disk(int control, int index);
 
 #endif
