@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "check.h"
 #include "mkcowd.h"
@@ -440,6 +441,7 @@ static void all(const uint8_t *data, size_t size, u64 file_bytes)
 
 static void file_as_it_is(const uint8_t *data, size_t size, u64 claimed)
 {
+	REQUIRE(vmdk_adler32(data, size) == adler32(1, data, (uInt)size));
 	all(data, size, size);
 	all(data, size, claimed);
 	stream(data, size);
