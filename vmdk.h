@@ -102,6 +102,8 @@ struct vmdk_window {
  * @flags: A  VMDK_FILE_DIRTY: something was written since the last sync began
  * @sync_mutex: one sync at a time: whoever finds nothing dirty has waited for it
  * @sync_error: L (sync_mutex)  a sync has failed, and so does every later one
+ * @mapping: I  whose errors tell that something could not be written
+ * @since: I  what they were when the file was opened
  * @windows: I  the parts of the file that are used, one after the other; NULL:
  *	all of it, and positions are the file's own
  * @nr_windows: I
@@ -120,6 +122,8 @@ struct vmdk_file {
 	unsigned long flags;
 	struct mutex sync_mutex;	/* one sync at a time */
 	int sync_error;
+	struct address_space *mapping;
+	errseq_t since;
 	struct vmdk_window *windows;
 	u32 nr_windows;
 	struct hlist_node node;
@@ -148,6 +152,7 @@ int vmdk_file_zero(struct vmdk_file *vf, loff_t pos, loff_t len, bool unmap);
 int vmdk_file_punch(struct vmdk_file *vf, loff_t pos, loff_t len);
 int vmdk_file_resize(struct vmdk_file *vf, loff_t size);
 int vmdk_file_sync(struct vmdk_file *vf);
+bool vmdk_file_has_lost(const struct vmdk_file *vf);
 unsigned int vmdk_file_block_size(const struct vmdk_file *vf);
 unsigned int vmdk_file_hole_size(const struct vmdk_file *vf);
 
@@ -212,6 +217,7 @@ struct vmdk_claim {
  * @refs: A  the submitter and the completion; the last one calls @done
  * @done: it is over
  * @io: what it is part of
+ * @sector: the first one of the disk that it is about
  * @map: where
  * @claim: the grains to publish when it succeeded
  */
@@ -223,6 +229,7 @@ struct vmdk_run {
 	atomic_t refs;
 	void (*done)(struct vmdk_run *run);
 	struct vmdk_io *io;
+	u64 sector;
 	struct vmdk_map map;
 	struct vmdk_claim claim;
 };
@@ -956,6 +963,7 @@ void vmdk_gt_pool_exit(struct vmdk_chain *chain);
 int vmdk_gt_load(struct vmdk_sparse *sparse, u32 index);
 void vmdk_gt_mark_dirty(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 			u32 entry);
+bool vmdk_gt_in_doubt(struct vmdk_sparse *sparse, u64 sector, u32 nr);
 void vmdk_gt_free_all(struct vmdk_sparse *sparse);
 int vmdk_shrinker_init(struct vmdk_chain *chain);
 void vmdk_shrinker_free(struct vmdk_chain *chain);

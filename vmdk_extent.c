@@ -110,6 +110,24 @@ static void vmdk_run_put(struct vmdk_run *run)
 	vmdk_io_put(io);
 }
 
+/*
+ * May @nr sectors that were read from the top link be those of a grain whose
+ * writing failed?  It reads as zeros then, and that is neither what was written
+ * nor what was there before: the parents' data.
+ */
+static bool vmdk_read_lost(const struct vmdk_io *io, const struct vmdk_map *map,
+			   u64 sector, u32 nr)
+{
+	struct vmdk_extent *ext;
+
+	if (!vmdk_has_parent(io->chain) || io->op != REQ_OP_READ ||
+	    likely(!vmdk_file_has_lost(map->file)))
+		return false;
+	ext = vmdk_link_find(&io->chain->links[0], sector);
+	return ext->sparse && ext->file == map->file &&
+	       vmdk_gt_in_doubt(ext->sparse, sector - ext->start, nr);
+}
+
 /* From any context.  A file that ends early is an error, not zeros. */
 static void vmdk_run_done(struct vmdk_run *run)
 {
@@ -117,6 +135,9 @@ static void vmdk_run_done(struct vmdk_run *run)
 
 	if (run->ret != run->bytes)
 		error = run->ret < 0 ? run->ret : -EIO;
+	else if (vmdk_read_lost(run->io, &run->map, run->sector,
+				run->bytes >> SECTOR_SHIFT))
+		error = -EIO;
 	if (error)
 		vmdk_io_fail(run->io, error);
 	if (run->claim.sparse && error)
@@ -148,6 +169,7 @@ static void vmdk_run_start(struct vmdk_io *io, u32 nr,
 	struct vmdk_run *run = vmdk_run_get(io);
 
 	run->io = io;
+	run->sector = io->sector;
 	run->map = *map;
 	run->claim.sparse = NULL;
 	if (claim)
@@ -521,7 +543,13 @@ static int vmdk_peek_piece(struct vmdk_io *io)
 	}
 	bytes = (size_t)map.sectors << SECTOR_SHIFT;
 	done = vmdk_file_peek(map.file, &io->iter, bytes, map.pos);
+	if (vmdk_read_lost(io, &map, io->sector, map.sectors)) {
+		vmdk_io_fail(io, -EIO);
+		ret = -EIO;
+	}
 	vmdk_io_advance(io, done >> SECTOR_SHIFT);
+	if (ret)
+		return ret;
 	return done == bytes ? 0 : -EAGAIN;
 }
 

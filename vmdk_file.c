@@ -208,6 +208,8 @@ static int vmdk_file_reopen(struct vmdk_file *vf, struct vmdk_fault *fault)
 		return PTR_ERR(file);
 	}
 	vf->file = file;
+	vf->mapping = vmdk_file_inode(vf)->i_mapping;
+	vf->since = filemap_sample_wb_err(vf->mapping);
 	return 0;
 }
 
@@ -638,6 +640,20 @@ int vmdk_file_sync(struct vmdk_file *vf)
 	ret = vf->sync_error;
 	mutex_unlock(&vf->sync_mutex);
 	return ret;
+}
+
+/**
+ * vmdk_file_has_lost - could something that was written not reach the disk?
+ * @vf: the file
+ *
+ * The page cache forgets it then, sooner or later, and a read finds what was there
+ * before.  The next sync fails.  To be called after the read that it is about.
+ *
+ * Context: any.
+ */
+bool vmdk_file_has_lost(const struct vmdk_file *vf)
+{
+	return vf->writable && filemap_check_wb_err(vf->mapping, vf->since);
 }
 
 /* A page that readahead has marked is for a read that goes on with it. */

@@ -456,6 +456,35 @@ void vmdk_gt_mark_dirty(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 		vmdk_commit_later(sparse->chain, nr == VMDK_DIRTY_DUE);
 }
 
+/**
+ * vmdk_gt_in_doubt - are there grains that no sync is known to have reached?
+ * @sparse: the extent
+ * @sector: of it; in a grain that has data
+ * @nr: how many, in one table
+ *
+ * Context: any.
+ */
+bool vmdk_gt_in_doubt(struct vmdk_sparse *sparse, u64 sector, u32 nr)
+{
+	const struct vmdk_geometry *geo = &sparse->geo;
+	u64 grain = sector >> geo->grain_shift;
+	u64 end = (sector + nr - 1) >> geo->grain_shift;
+	u32 first = grain & (sparse->layout.gt_entries - 1);
+	u32 last = first + (end - grain);
+	struct vmdk_gt *gt;
+	unsigned long flags;
+	bool doubt;
+
+	spin_lock_irqsave(&sparse->lock, flags);
+	gt = vmdk_gt_find(sparse, grain >> sparse->layout.gt_shift);
+	/* What is pinned may be what a commit is about to write. */
+	doubt = gt && (gt->pins ||
+		       gt->dirty & GENMASK(last * sizeof(u32) / VMDK_SECTOR_SIZE,
+					   first * sizeof(u32) / VMDK_SECTOR_SIZE));
+	spin_unlock_irqrestore(&sparse->lock, flags);
+	return doubt;
+}
+
 static void vmdk_gt_free_rcu(struct rcu_head *rcu)
 {
 	struct vmdk_gt *gt = container_of(rcu, struct vmdk_gt, rcu);
