@@ -9,7 +9,10 @@
  *	ctl detach INDEX [PATH.MEMBER=VALUE...]
  *	ctl snapshot INDEX [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl fold [PATH.MEMBER=VALUE...] EXTENT...
+ *	ctl merge [PATH.MEMBER=VALUE...] EXTENT...
  *	ctl resize INDEX SECTORS [PATH.MEMBER=VALUE...]
+ *	ctl io WAY DEVICE RAW BYTE
+ *	ctl nth [CALL:]N attach|snapshot|merge|resize|io ...
  *	ctl sealed attach|fold ...
  *	ctl harm DEVICE
  *	ctl range WAY FILE BYTE BYTES
@@ -38,6 +41,19 @@
  *
  * fold begins a fold, of disk head.index, with the extents of its parent; makes all
  * calls of it that are wrong, copies, and cancels it.
+ *
+ * merge does the same with calls that are right, and ends the fold. It prints "ok", or
+ * what the call that failed says, after its name: begin, copy or end.
+ *
+ * io reads or changes the 64 KiB of DEVICE from BYTE on in one WAY: read, write, part
+ * (some sectors of them are written), discard or zeroout; but for read, a flush follows.
+ * RAW holds what the disk holds. It prints "ok", or the error; or what is wrong
+ * afterwards, and ends: of the sectors that were changed each has to be what it was or
+ * what it was to be, the others what they were, and the next flush has to succeed.
+ *
+ * nth does that while the Nth allocation of this thread and of each of the kernel's
+ * workers fails, counted from the ioctl on (for merge, each ioctl, or only CALL), and
+ * prints another line: "met", if one of them did fail, or "passed".
  *
  * resize makes the first call of the two, or another with resize.flags, and closes
  * the control device, as a program that was killed in between does.
@@ -70,13 +86,15 @@
  * attached or detached at the end, or a message is not one line.
  *
  * An EXTENT is KIND:FILE:SECTORS, KIND one of sparse, cowd, sesparse, flat and
- * device, or zero:SECTORS.  PATH is head, link, extent0 to extent9, patch0 to patch3,
- * detach, resize, snapshot, or progress.  A VALUE is a number; text:TEXT; for an
- * address null, bad (nothing is mapped there), kernel, or edge (its array would reach
- * past the end of what is mapped); for a descriptor open:FLAGS:FILE (letters: r, w, a
- * append, d direct, p path only), pipe, socket or control.
+ * device, or zero:SECTORS; those behind the word "below" are the next link's.  PATH
+ * is head, link, extent0 to extent9, patch0 to patch3, detach, resize, snapshot, or
+ * progress.  A VALUE is a number; text:TEXT; for an address null, bad (nothing is
+ * mapped there), kernel, or edge (its array would reach past the end of what is
+ * mapped); for a descriptor open:FLAGS:FILE (letters: r, w, a append, d direct, p path
+ * only), pipe, socket or control.
  */
 #define _GNU_SOURCE	/* strerrorname_np, O_DIRECT */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/blkpg.h>
@@ -101,6 +119,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define EXTENTS_SHOWN	10
+#define LINKS_SHOWN	4
 #define SECTOR		512
 #define MAX_WORDS	64
 
@@ -250,13 +269,130 @@ static void *sealed_zeros(void)
 	return p;
 }
 
+/* ---- memory that is not to be had ---- */
+
+#define MAX_WORKERS	200
+
+static unsigned int nth;	/* the allocation that fails; 0: none */
+static const char *nth_call;	/* only in calls of this name */
+static bool nth_met;
+static int workers[MAX_WORKERS], nr_workers, self_nth = -1;
+
+static int open_file(const char *path, int flags);
+
+static void fail_nth(int fd, unsigned int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	if (pwrite(fd, text, len, 0) != len)
+		die("fail-nth");
+}
+
+/* The kernel counts down as it allocates, and fails at 0. */
+static bool has_failed(int fd)
+{
+	char text[16] = "";
+
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+		die("fail-nth");
+	fail_nth(fd, 0);
+	return text[0] == '0';
+}
+
+/* Those that serve a disk may have any name; ours begin with that of the module. */
+static bool is_worker(const char *pid)
+{
+	char path[300], comm[32] = "";
+	FILE *in;
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	in = fopen(path, "re");
+	if (!in)
+		return false;
+	if (!fgets(comm, sizeof(comm), in))
+		comm[0] = '\0';
+	fclose(in);
+	return !strncmp(comm, "kworker", 7) || !strncmp(comm, "vmdk", 4);
+}
+
+static void add_worker(const char *pid)
+{
+	char path[300];
+	int fd;
+
+	if (pid[0] < '0' || pid[0] > '9' || !is_worker(pid))
+		return;
+	snprintf(path, sizeof(path), "/proc/%s/fail-nth", pid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && nr_workers < MAX_WORKERS)
+		workers[nr_workers++] = fd;
+}
+
+static void find_workers(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	if (!proc)
+		die("/proc");
+	nr_workers = 0;
+	while ((entry = readdir(proc)))
+		add_worker(entry->d_name);
+	closedir(proc);
+}
+
+/* From here to relent(), one allocation of each thread fails; this one's last. */
+static void starve(void)
+{
+	char text[16];
+	int i, len = snprintf(text, sizeof(text), "%u", nth);
+
+	find_workers();
+	self_nth = open_file("/proc/thread-self/fail-nth", O_RDWR);
+	for (i = 0; i < nr_workers; i++)
+		(void)!pwrite(workers[i], text, len, 0);
+	fail_nth(self_nth, nth);
+}
+
+/* A worker may be gone. */
+static void relent(void)
+{
+	char text[16];
+	int i;
+
+	nth_met |= has_failed(self_nth);
+	close(self_nth);
+	for (i = 0; i < nr_workers; i++) {
+		nth_met |= pread(workers[i], text, sizeof(text), 0) > 0 &&
+			   text[0] == '0';
+		(void)!pwrite(workers[i], "0", 1, 0);
+		close(workers[i]);
+	}
+}
+
+/* An ioctl of that name. */
+static int starved_ioctl(const char *name, unsigned long number, void *arg)
+{
+	int ret, err;
+
+	if (!nth || (nth_call && strcmp(nth_call, name)))
+		return ioctl(control, number, arg);
+	starve();
+	ret = ioctl(control, number, arg);
+	err = errno;
+	relent();
+	errno = err;
+	return ret;
+}
+
 /* An ioctl with @req->head, which may have to be sealed. */
 static int call(struct request *req, unsigned long number)
 {
 	int ret, err;
 
 	if (!sealed)
-		return ioctl(control, number, &req->head);
+		return starved_ioctl("call", number, &req->head);
 	if (mprotect(req, sizeof(*req), PROT_READ))
 		die("mprotect");
 	ret = ioctl(control, number, &req->head);
@@ -458,19 +594,21 @@ static unsigned int parse_kind(const char *word)
 static void add_extent(struct request *req, const char *arg)
 {
 	struct vmdk_extent_info *ext = &req->extent[req->head.nr_extents++];
+	struct vmdk_link_info *link = &req->link[req->head.nr_links - 1];
 	char *text = strdup(arg);
-	bool write = !(req->head.flags & VMDK_ATTACH_READ_ONLY);
+	bool write = !(req->head.flags & VMDK_ATTACH_READ_ONLY) &&
+		     link == req->link;
 
 	ext->kind = parse_kind(next_word(&text));
 	ext->access = VMDK_ACCESS_RW;
-	ext->start = req->link[0].sectors;
+	ext->start = link->sectors;
 	ext->fd = -1;
 	if (ext->kind != VMDK_KIND_ZERO)
 		ext->fd = open_file(next_word(&text),
 				    write ? O_RDWR : O_RDONLY);
 	ext->sectors = parse_number(next_word(&text));
-	req->link[0].sectors += ext->sectors;
-	req->link[0].nr_extents++;
+	link->sectors += ext->sectors;
+	link->nr_extents++;
 	if (req->head.backing_fd < 0)
 		req->head.backing_fd = ext->fd;
 }
@@ -478,7 +616,7 @@ static void add_extent(struct request *req, const char *arg)
 static void init_request(struct request *req)
 {
 	memset(&req->head, 0, sizeof(req->head));
-	memset(&req->link[0], 0, sizeof(req->link[0]));
+	memset(req->link, 0, LINKS_SHOWN * sizeof(req->link[0]));
 	memset(req->extent, 0, EXTENTS_SHOWN * sizeof(req->extent[0]));
 	memset(req->patch, 0, sizeof(req->patch));
 	req->message[0] = '\0';
@@ -517,9 +655,12 @@ static void build_attach(struct request *req, int argc, char **argv)
 	for (i = 0; i < argc; i++)
 		if (!strcmp(argv[i], "read-only"))
 			req->head.flags |= VMDK_ATTACH_READ_ONLY;
-	for (i = 0; i < argc; i++)
-		if (!strchr(argv[i], '=') && strcmp(argv[i], "read-only"))
+	for (i = 0; i < argc; i++) {
+		if (!strcmp(argv[i], "below") && req->head.nr_links < LINKS_SHOWN)
+			req->head.nr_links++;
+		else if (!strchr(argv[i], '=') && strcmp(argv[i], "read-only"))
 			add_extent(req, argv[i]);
+	}
 	/* A disk without a file of its own is shown as what leads to it. */
 	if (req->head.backing_fd < 0)
 		req->head.backing_fd = open_file("/dev/null", O_RDONLY);
@@ -552,7 +693,7 @@ static int do_resize(struct request *req, int argc, char **argv)
 	resize->message_size = sizeof(req->message);
 	for (i = 2; i < argc; i++)
 		put_value(req, argv[i]);
-	if (ioctl(control, VMDK_RESIZE, resize))
+	if (starved_ioctl("resize", VMDK_RESIZE, resize))
 		return print_result(req->message);
 	puts("ok");
 	return 0;
@@ -602,7 +743,7 @@ static int do_snapshot(struct request *req, int argc, char **argv)
 		usage("snapshot");
 	build_attach(req, argc - 1, argv + 1);
 	build_snapshot(req, parse_number(argv[0]));
-	if (ioctl(control, VMDK_SNAPSHOT, &req->snapshot))
+	if (starved_ioctl("snapshot", VMDK_SNAPSHOT, &req->snapshot))
 		return print_result(req->message);
 	puts("ok");
 	return 0;
@@ -664,6 +805,28 @@ static int do_fold(struct request *req, int argc, char **argv)
 	printf("ok %u %llu %llu\n", progress.index,
 	       (unsigned long long)progress.sectors,
 	       (unsigned long long)progress.left);
+	return 0;
+}
+
+static int merge_failed(const struct request *req, const char *name)
+{
+	printf("%s: ", name);
+	return print_result(req->message);
+}
+
+static int do_merge(struct request *req, int argc, char **argv)
+{
+	struct vmdk_fold_progress progress = { .left = 1 };
+
+	build_attach(req, argc, argv);
+	if (starved_ioctl("begin", VMDK_FOLD_BEGIN, &req->head))
+		return merge_failed(req, "begin");
+	while (progress.left)
+		if (starved_ioctl("copy", VMDK_FOLD_COPY, &progress))
+			return merge_failed(req, "copy");
+	if (starved_ioctl("end", VMDK_FOLD_END, NULL))
+		return merge_failed(req, "end");
+	puts("ok");
 	return 0;
 }
 
@@ -784,7 +947,7 @@ static bool all_zeros(const char *p, size_t bytes)
 }
 
 /* A letter for what was read as compared with what was expected. */
-static char judge_piece(const char *is, ssize_t got, const char *expected, size_t bytes)
+static char judge_bytes(const char *is, ssize_t got, const char *expected, size_t bytes)
 {
 	if (got != (ssize_t)bytes)
 		return '!';
@@ -804,7 +967,7 @@ static int do_pieces(char **argv)
 	for (i = 0; i < count; i++) {
 		if (pread(file, expected, bytes, i * bytes) != (ssize_t)bytes)
 			die(argv[1]);
-		putchar(judge_piece(is, pread(fd, is, bytes, i * bytes), expected,
+		putchar(judge_bytes(is, pread(fd, is, bytes, i * bytes), expected,
 				    bytes));
 	}
 	putchar('\n');
@@ -1295,27 +1458,109 @@ static int do_arguments(const char *path)
 	return print_wrong(wrong);
 }
 
-/* ---- memory that is not to be had ---- */
+/* ---- one I/O ---- */
 
-static void fail_nth(int fd, unsigned int n)
+#define PIECE		65536
+/* What "part" writes of it. */
+#define PART_FIRST	(3 * SECTOR)
+#define PART_BYTES	(21 * SECTOR)
+
+/* The bytes of a piece before and after, and what there is now. */
+struct piece {
+	int fd, raw;
+	uint64_t start;
+	size_t first, bytes;	/* what is changed of it */
+	uint8_t *old, *new, *is;
+};
+
+static int change_piece(struct piece *p, const char *way)
 {
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u", n);
+	uint8_t *from = p->new + p->first;
 
-	if (pwrite(fd, text, len, 0) != len)
-		die("fail-nth");
+	if (!strcmp(way, "read"))
+		return pread(p->fd, p->is, PIECE, p->start) == PIECE ? 0 : -1;
+	if (strcmp(way, "write") && strcmp(way, "part"))
+		return change_range(p->fd, way, p->start, PIECE);
+	return pwrite(p->fd, from, p->bytes, p->start + p->first) ==
+	       (ssize_t)p->bytes ? 0 : -1;
 }
 
-/* The kernel counts down as it allocates, and fails at 0. */
-static bool has_failed(int fd)
+static void plan_piece(struct piece *p, const char *way)
 {
-	char text[16] = "";
+	bool part = !strcmp(way, "part");
 
-	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
-		die("fail-nth");
-	fail_nth(fd, 0);
-	return text[0] == '0';
+	p->first = part ? PART_FIRST : 0;
+	p->bytes = part ? PART_BYTES : PIECE;
+	if (pread(p->raw, p->old, PIECE, p->start) != PIECE)
+		die("RAW");
+	memcpy(p->new, p->old, PIECE);
+	if (!strcmp(way, "discard") || !strcmp(way, "zeroout"))
+		memset(p->new, 0, PIECE);
+	else if (strcmp(way, "read"))
+		fill(p->new + p->first, p->bytes, p->start + p->first, nth);
 }
+
+/* Sectors that may be what they were; the others are what they were to be. */
+static const char *judge_piece(const struct piece *p, bool may_be_old)
+{
+	size_t at;
+
+	for (at = 0; at < PIECE; at += SECTOR)
+		if (memcmp(p->is + at, p->new + at, SECTOR) &&
+		    (!may_be_old || memcmp(p->is + at, p->old + at, SECTOR)))
+			return tell("byte %llu is wrong", p->start + at, 0, 0);
+	return NULL;
+}
+
+static const char *look_at_piece(struct piece *p, bool may_be_old)
+{
+	const char *wrong;
+
+	if (fsync(p->fd))
+		return "the next flush failed";
+	if (pread(p->fd, p->is, PIECE, p->start) != PIECE)
+		return "the next read failed";
+	wrong = judge_piece(p, may_be_old);
+	if (!wrong && pwrite(p->raw, p->is, PIECE, p->start) != PIECE)
+		die("RAW");
+	return wrong;
+}
+
+static int do_io(const char *way, const char *device, const char *raw,
+		 const char *start)
+{
+	struct piece p = {
+		.fd = open_file(device, O_RDWR | O_DIRECT),
+		.raw = open_file(raw, O_RDWR),
+		.start = parse_number(start),
+		.old = map_pages(PIECE),
+		.new = map_pages(PIECE),
+		.is = map_pages(PIECE),
+	};
+	bool read = !strcmp(way, "read");
+	const char *wrong = NULL;
+	int err;
+
+	plan_piece(&p, way);
+	if (nth)
+		starve();
+	err = change_piece(&p, way) || (!read && fsync(p.fd)) ? errno : 0;
+	if (nth)
+		relent();
+	if (read && !err)
+		wrong = judge_piece(&p, false);
+	if (!wrong)
+		wrong = look_at_piece(&p, err || !strcmp(way, "discard"));
+	munmap(p.old, PIECE);
+	munmap(p.new, PIECE);
+	munmap(p.is, PIECE);
+	errno = err;
+	if (!wrong && err)
+		return print_result("");
+	return print_wrong(wrong);
+}
+
+/* ---- memory that is not to be had, for attach ---- */
 
 /* Attaches while allocation @n fails; false: there are not so many. */
 static bool attach_failing(struct request *req, int fd, unsigned int n, int *err)
@@ -2007,10 +2252,33 @@ static int do_fuzz(int argc, char **argv)
 	return 0;
 }
 
+static int run(int argc, char **argv);
+
+/* @what: N or CALL:N */
+static int do_nth(char *what, int argc, char **argv)
+{
+	char *colon = strchr(what, ':');
+	int ret;
+
+	nth_call = colon ? what : NULL;
+	if (colon)
+		*colon = '\0';
+	nth = parse_number(colon ? colon + 1 : what);
+	nth_met = false;
+	ret = run(argc, argv);
+	puts(nth_met ? "met" : "passed");
+	nth = 0;
+	return ret;
+}
+
 static int run(int argc, char **argv)
 {
 	static struct request request;
 
+	if (!strcmp(argv[0], "nth") && argc > 2)
+		return do_nth(argv[1], argc - 2, argv + 2);
+	if (!strcmp(argv[0], "io") && argc == 5)
+		return do_io(argv[1], argv[2], argv[3], argv[4]);
 	if (!strcmp(argv[0], "copy") && argc > 2)
 		return do_copy(argc - 1, argv + 1);
 	if (!strcmp(argv[0], "poke") && argc > 1)
@@ -2047,6 +2315,8 @@ static int run(int argc, char **argv)
 		return do_snapshot(&request, argc - 1, argv + 1);
 	if (!strcmp(argv[0], "fold"))
 		return do_fold(&request, argc - 1, argv + 1);
+	if (!strcmp(argv[0], "merge"))
+		return do_merge(&request, argc - 1, argv + 1);
 	if (!strcmp(argv[0], "resize"))
 		return do_resize(&request, argc - 1, argv + 1);
 	if (!strcmp(argv[0], "harm") && argc == 2)
