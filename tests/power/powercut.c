@@ -18,7 +18,8 @@
  *	and COMMAND is run with the point as its last argument
  * powercut verify OPS MARKS RAW BASE
  *	does every sector of RAW hold what was flushed, or something newer? BASE is
- *	the stamp of sectors that were never written; 0: zeros
+ *	the stamp of sectors that were never written; 0: zeros. Those that say that
+ *	they could not be read may hold anything
  * powercut state MARKS RAW
  *	prints the stage, how many sectors of RAW the work has written, and how many
  *	of its threads have left marks
@@ -737,7 +738,7 @@ static int do_verify(char **argv)
 			well[s] = judge(&ops[i], durable, has[s], well[s]);
 	}
 	for (s = 0; s < sectors; s++)
-		if (!well[s] && bad++ < 5)
+		if (!well[s] && !stamp_is_unread(raw + s * SECTOR) && bad++ < 5)
 			printf("sector %llu holds %s\n", (unsigned long long)s,
 			       stamp_describe(raw + s * SECTOR, text));
 	if (bad)

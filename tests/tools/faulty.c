@@ -11,8 +11,12 @@
  *	save		remember what the disk holds
  *	restore		have it hold that again
  *	fail N COUNT	COUNT requests from the Nth one on fail with EIO: reads, writes
- *			and flushes, counted from now on
- *	work		none does any more; answers how many there were since
+ *			and flushes, counted from now on. What such a read asked for
+ *			stays unreadable: Linux reads again, in smaller pieces, what
+ *			it could not read ahead
+ *	seen		answers how many requests there were since then, and how many
+ *			reads and how many others of them failed
+ *	work		answers the same, and none fails any more
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +41,8 @@ static struct {
 	uint8_t *bytes, *saved;
 	pthread_mutex_t lock;	/* for all that follows */
 	uint64_t seen, first, end;
+	uint64_t bad, bad_end;	/* bytes that cannot be read */
+	uint64_t failed_reads, failed_others;
 } disk = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static _Noreturn void die(const char *what)
@@ -62,15 +68,30 @@ static bool move(bool out, void *buf, size_t size)
 	return true;
 }
 
-static bool has_to_fail(uint32_t type)
+static bool read_fails(bool in_turn, uint64_t from, uint64_t len)
 {
-	bool fails = false;
+	if (in_turn) {
+		disk.bad = from;
+		disk.bad_end = from + len;
+	}
+	return from < disk.bad_end && disk.bad < from + len;
+}
+
+static bool has_to_fail(uint32_t type, uint64_t from, uint64_t len)
+{
+	bool fails;
 
 	if (type == NBD_CMD_TRIM)
 		return false;
 	pthread_mutex_lock(&disk.lock);
 	disk.seen++;
 	fails = disk.seen >= disk.first && disk.seen < disk.end;
+	if (type == NBD_CMD_READ) {
+		fails = read_fails(fails, from, len);
+		disk.failed_reads += fails;
+	} else {
+		disk.failed_others += fails;
+	}
 	pthread_mutex_unlock(&disk.lock);
 	return fails;
 }
@@ -79,7 +100,7 @@ static bool serve(const struct nbd_request *request)
 {
 	uint32_t type = ntohl(request->type) & 0xffff;
 	uint64_t from = be64toh(request->from), len = ntohl(request->len);
-	bool fails = has_to_fail(type);
+	bool fails = has_to_fail(type, from, len);
 	struct nbd_reply reply = {
 		.magic = htonl(NBD_REPLY_MAGIC),
 		.error = htonl(fails ? EIO : 0),
@@ -131,6 +152,22 @@ static void connect_disk(const char *path)
 		die(path);
 }
 
+static void arm(uint64_t first, uint64_t count)
+{
+	disk.seen = 0;
+	disk.first = first;
+	disk.end = first + count;
+	disk.failed_reads = 0;
+	disk.failed_others = 0;
+}
+
+static void tell_seen(void)
+{
+	printf("%llu %llu %llu\n", (unsigned long long)disk.seen,
+	       (unsigned long long)disk.failed_reads,
+	       (unsigned long long)disk.failed_others);
+}
+
 static void obey(const char *line)
 {
 	unsigned long long n, count;
@@ -143,13 +180,14 @@ static void obey(const char *line)
 		memcpy(disk.bytes, disk.saved, disk.size);
 		puts("restored");
 	} else if (sscanf(line, "fail %llu %llu", &n, &count) == 2) {
-		disk.seen = 0;
-		disk.first = n;
-		disk.end = n + count;
+		arm(n, count);
 		puts("armed");
+	} else if (!strcmp(line, "seen\n")) {
+		tell_seen();
 	} else if (!strcmp(line, "work\n")) {
 		disk.end = 0;
-		printf("%llu\n", (unsigned long long)disk.seen);
+		disk.bad_end = 0;
+		tell_seen();
 	} else {
 		puts("what?");
 	}

@@ -14,6 +14,8 @@
 #define UNSCRAMBLE	0x0e8b2f51U
 /* Keeps sector 0 from being zeros. */
 #define SALT		0x5a5a5a5aU
+/* All bytes of a sector that could not be read; no stamp is like that. */
+#define UNREAD		0xee
 
 static uint32_t mark_of(uint64_t sector)
 {
@@ -92,4 +94,16 @@ const char *stamp_describe(const void *buf, char *text)
 			 (unsigned long long)word[1],
 			 (unsigned long long)word[WORDS - 1]);
 	return text;
+}
+
+void stamp_unread(void *buf, uint64_t n)
+{
+	memset(buf, UNREAD, n * STAMP_SECTOR);
+}
+
+bool stamp_is_unread(const void *buf)
+{
+	const uint8_t *p = buf;
+
+	return p[0] == UNREAD && !memcmp(p, p + 1, STAMP_SECTOR - 1);
 }

@@ -25,4 +25,9 @@ bool stamp_is_whole(const void *buf, uint64_t sector);
 /* Says what a sector holds, in @text of STAMP_TEXT bytes; returns it. */
 const char *stamp_describe(const void *buf, char *text);
 
+/* Make @n sectors those that stand for what could not be read. */
+void stamp_unread(void *buf, uint64_t n);
+/* Is this one of them? */
+bool stamp_is_unread(const void *buf);
+
 #endif

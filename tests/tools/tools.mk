@@ -5,7 +5,7 @@
 CFLAGS ?= -O2 -g -Wall -Wextra
 TEST_TOOLS_BUILD := build/tests
 TEST_TOOLS_CPPFLAGS := -D_FILE_OFFSET_BITS=64 -Iinclude -Itests/unit
-TEST_TOOLS := $(addprefix $(TEST_TOOLS_BUILD)/,exercise mkimage ctl faulty files fill mutants uevents mkforeign)
+TEST_TOOLS := $(addprefix $(TEST_TOOLS_BUILD)/,exercise mkimage ctl faulty files fill mutants uevents mkforeign cold)
 MKFOREIGN_OBJECTS := $(addprefix $(TEST_TOOLS_BUILD)/,mkforeign.o mkvmdk.o \
 	mkstream.o mkcowd.o mksesparse.o)
 TEST_TOOLS_OBJECTS := $(patsubst tests/tools/%.c,$(TEST_TOOLS_BUILD)/%.o,$(wildcard tests/tools/*.c))
@@ -14,6 +14,9 @@ test-tools: $(TEST_TOOLS)
 
 $(TEST_TOOLS_BUILD)/exercise: $(addprefix $(TEST_TOOLS_BUILD)/,exercise.o stamp.o)
 	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
+
+$(TEST_TOOLS_BUILD)/cold: $(addprefix $(TEST_TOOLS_BUILD)/,cold.o stamp.o)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(TEST_TOOLS_BUILD)/ctl $(TEST_TOOLS_BUILD)/mutants: $(TEST_TOOLS_BUILD)/%: $(addprefix $(TEST_TOOLS_BUILD)/,%.o detach.o)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
