@@ -21,7 +21,7 @@ make_marks()
 # Nor is there an operation, but for one of no sectors.
 no_marks()
 {
-	dd if=/dev/zero of=/dev/ram0 bs=512 count=4 oflag=direct status=none
+	dd if=/dev/zero of=/dev/ram0 bs=512 count=5 oflag=direct status=none
 	head -c 24 /dev/zero > ops
 	: > log
 	rm -f kept.raw
@@ -78,7 +78,7 @@ look()
 	in_time "$COLD" read "$dev" is.raw || fail "$(tail -n 1 log)"
 	unread=$(tail -n 1 log)
 	[ "$unread" = 0 ] || saw=$((saw + 1))
-	dd if=/dev/ram0 of=marks bs=512 count=4 iflag=direct status=none
+	dd if=/dev/ram0 of=marks bs=512 count=5 iflag=direct status=none
 	"$POWERCUT" verify ops marks is.raw "$1" || fail "wrong bytes on the disk"
 }
 
@@ -107,7 +107,7 @@ judge()
 	0|3)	;;
 	*)	fail "check: status $status: $(cat log)" ;;
 	esac
-	dd if=/dev/ram0 of=marks bs=512 count=4 iflag=direct status=none
+	dd if=/dev/ram0 of=marks bs=512 count=5 iflag=direct status=none
 	dev=$(attach --no-partscan "$file")
 	"$POWERCUT" verify ops marks "$dev" "$base" || fail "$file is not what it was"
 	[ ! -e kept.raw ] || cmp "$dev" kept.raw || fail "$file: lost after a flush"
