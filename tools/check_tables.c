@@ -84,11 +84,11 @@ static void check_slots(struct vmdk_check *c, unsigned int copy)
 
 	snprintf(expected, sizeof(expected),
 		 "0, or %u free sectors below %llu", geo->gt_sectors,
-		 (unsigned long long)c->t.file_sectors);
+		 (unsigned long long)c->t.whole_sectors);
 	for (i = 0; i < c->t.gd_slots; i++) {
 		u32 gde = c->t.gd[copy][i];
 		const char *fault = i < geo->gd_entries ?
-			vmdk_gde_fault(geo, gde, c->t.file_sectors) :
+			vmdk_gde_fault(geo, gde, c->t.whole_sectors) :
 			gde ? "is for grains behind the end of the disk" : NULL;
 
 		if (!fault)

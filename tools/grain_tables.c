@@ -86,7 +86,8 @@ static int take_file(struct vmdk_tables *t, int fd, struct vmdk_fault *fault)
 		return -ENODEV;
 	t->file_bytes = (u64)st.st_size;
 	t->part.bytes = t->file_bytes;
-	t->file_sectors = t->file_bytes >> VMDK_SECTOR_SHIFT;
+	t->whole_sectors = t->file_bytes >> VMDK_SECTOR_SHIFT;
+	t->file_sectors = t->whole_sectors;
 	return 0;
 }
 
@@ -207,6 +208,7 @@ int vmdk_tables_open_stream(struct vmdk_tables *t, const struct vmdk_part *part,
 		return ret;
 	t->part = *part;
 	t->file_bytes = part->bytes;
+	t->whole_sectors = t->file_bytes >> VMDK_SECTOR_SHIFT;
 	/* the last grain of a file that was cut behind it may end anywhere */
 	t->file_sectors = (t->file_bytes + VMDK_SECTOR_SIZE - 1) >> VMDK_SECTOR_SHIFT;
 	ret = read_header(t, &header, sizeof(header), fault);
@@ -269,7 +271,7 @@ static u32 run_length(const struct vmdk_tables *t, const u32 *gd, u32 index)
 		u64 next = gd[index] + (u64)n * t->geo.gt_sectors;
 
 		if (gd[index + n] != next ||
-		    next + t->geo.gt_sectors > t->file_sectors)
+		    next + t->geo.gt_sectors > t->whole_sectors)
 			break;
 	}
 	return n;

@@ -20,6 +20,7 @@ struct vmdk_table_run {
 struct vmdk_tables {
 	struct vmdk_part part;		/* where the extent is */
 	u64 file_bytes, file_sectors;	/* of the extent */
+	u64 whole_sectors;		/* of these; where tables can be */
 	struct vmdk_geometry geo;
 	unsigned int copies;		/* 1 or 2 */
 	u32 gd_slots;			/* entries in the sectors of a directory */

@@ -171,6 +171,26 @@ static void test_stream_tables(void **state)
 }
 
 /* In a split disk; one extent that is only read makes all of it read-only. */
+/* The file ends within the last sector of a table. */
+static void test_stream_cut_table(void **state)
+{
+	static const struct mks_options opt = {
+		.place = MKS_FRONT, .pad = 3 * MK_SECTOR + 100,
+	};
+	uint8_t data[GRAIN_BYTES] = { 1 };
+	struct mks_image m;
+
+	mks_create(&m, &opt);
+	mks_grain(&m, 2, data);
+	mks_finish(&m);
+	mk_put(&m.image, mk_gde(&m.image, 0, 0), 4,
+	       (m.image.size + MK_SECTOR - 1) / MK_SECTOR - 4);
+	close(mk_save(&m.image, "x.vmdk"));
+	find_corrupt("x.vmdk", "past the end of the file");
+	mks_free(&m);
+	(void)state;
+}
+
 static void test_stream_extent(void **state)
 {
 	struct vmdk_image *img;
@@ -426,6 +446,7 @@ int main(void)
 		TEST(test_stream),
 		TEST(test_stream_damage),
 		TEST(test_stream_tables),
+		TEST(test_stream_cut_table),
 		TEST(test_stream_extent),
 		TEST(test_stream_in_ova),
 		TEST(test_stream_in_chunks),
