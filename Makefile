@@ -27,7 +27,7 @@ help:
 	@echo "make test-races some of them, in a kernel with KCSAN"
 	@echo "make test-fuzz  what parses images, 20 million times"
 	@echo "make test-stress  an hour of load, and of swapping"
-	@echo "make test-power 10,000 power cuts (test-cuts), 500 guests that are killed"
+	@echo "make test-power 12,000 power cuts (test-cuts), 500 guests that are killed"
 	@echo "                (test-kills), and proof that the cuts find faults (test-prove)"
 	@echo "make bench      measure it against loop, qemu-nbd and others"
 	@echo "make bench-check  the same, and fail where a figure is over its bar"

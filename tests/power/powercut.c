@@ -26,9 +26,10 @@
  *
  * A cut takes all that was written before the last flush of the log, and of what
  * came later each sector or not: half of the points take all of that, up to the
- * cut, and the others a part by chance.  Half of the points are where a flush has
- * ended, some where the disk is written for the first time, one is the end, and the
- * others are spread over the log.
+ * cut, and the others a part by chance.  Every flush's end is a point, if they are no
+ * more than two thirds of the points, or else half of the points are; some are where
+ * the disk is written for the first time, one is the end, and the others are spread
+ * over the log.
  */
 #define _GNU_SOURCE	/* O_DIRECT, RWF_DSYNC */
 #include <assert.h>
@@ -558,11 +559,11 @@ static bool *choose_points(const struct log *log, uint64_t points)
 		flushes += !!(log->entries[i]->flags & LOG_FLUSH);
 	for (i = first; i < log->nr; i++)
 		if (log->entries[i]->flags & LOG_FLUSH)
-			chosen[i + 1] = flushes <= points / 2 ||
+			chosen[i + 1] = flushes <= points / 3 * 2 ||
 					is_chosen(n++, flushes, points / 2);
 	for (i = first; i < log->nr; i++) {
 		n = i - first;
-		if (n < EARLY && n < points / 4)
+		if (n < EARLY && n < points / 8)
 			chosen[i] = true;
 		taken += chosen[i];
 	}
