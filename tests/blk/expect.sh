@@ -159,11 +159,11 @@ writes_come()
 # Reads and writes in flight of disk $dev become $1.
 in_flight()
 {
-	# shellcheck disable=SC2034	# wait_for uses it
-	local now=() wanted=$1 file=/sys/block/${dev##*/}/inflight
+	# shellcheck disable=SC2034,SC2154	# wait_for uses it; the caller's dev
+	local counts=() wanted=$1 file=/sys/block/${dev##*/}/inflight
 	# shellcheck disable=SC2016	# evaluated later
-	wait_for 'read -ra now < "$file"; [ "${now[*]}" = "$wanted" ]' 20 ||
-		fail "in flight: ${now[*]}, expected $1"
+	wait_for 'read -ra counts < "$file"; [ "${counts[*]}" = "$wanted" ]' 20 ||
+		fail "in flight: ${counts[*]}, expected $1"
 }
 
 # Process $1 waits in a kernel function with $2 in its name.

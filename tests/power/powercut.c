@@ -231,6 +231,8 @@ static void choose_op(struct worker *w, struct op *op, bool last)
 	} else if (chance(w) % 2) {
 		room /= 8;
 	}
+	if (op->count >= room)
+		op->count = room - 1;
 	op->sector = from + chance(w) % (room - op->count);
 	/* A grain's place is free then, for another. */
 	if (op->count == GRAIN && op->sector / GRAIN * GRAIN >= w->first)
