@@ -39,6 +39,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -324,15 +325,14 @@ static int do_stage(char **argv)
 	int fd = open_file(argv[0], O_RDWR | O_DIRECT);
 	uint64_t stage;
 
-	for (stage = WORKING; stage < DETACHED; stage++)
-		if (!strcmp(argv[1], stages[stage]))
-			break;
+	for (stage = WORKING; strcmp(argv[1], stages[stage]); stage++)
+		if (stage == DETACHED)
+			return 2;
 	memset(marks, 0, sizeof(*marks));
 	marks->work.magic = MARK_MAGIC;
 	marks->work.stage = stage;
 	marks->work.bytes = strtoull(argv[2], NULL, 0);
-	memcpy(marks, &marks->work, SECTOR);
-	if (pwrite(fd, marks, SECTOR, THREADS * SECTOR) != SECTOR)
+	if (pwrite(fd, &marks->work, SECTOR, offsetof(struct marks, work)) != SECTOR)
 		die(argv[0]);
 	return 0;
 }
@@ -554,7 +554,7 @@ static bool is_chosen(uint64_t n, uint64_t nr, uint64_t wanted)
 /* Where to cut: before entry i, if [i] is set.  After the log's first mark. */
 static bool *choose_points(const struct log *log, uint64_t points)
 {
-	bool *chosen = calloc(log->nr + 2, sizeof(*chosen));
+	bool *chosen = calloc(log->nr + 1, sizeof(*chosen));
 	uint64_t first = first_mark(log) + 1, flushes = 0, n = 0, taken = 0, i;
 
 	for (i = first; i < log->nr; i++)
