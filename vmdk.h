@@ -784,6 +784,7 @@ struct vmdk_layout {
  * @cursor: L  first sector behind all grains
  * @table_next: L (commit_mutex)  where the next new table goes
  * @table_left: L (commit_mutex)  how many sectors are left there
+ * @table_room: L  sectors of the file that are kept for tables which it lacks
  * @freed: L  freed in memory, not yet in the file
  * @committing: L (commit_mutex)  freed by the commit that is running
  * @unpunched: L  freed in the file
@@ -830,6 +831,7 @@ struct vmdk_sparse {
 	u64 cursor;
 	u64 table_next;
 	u32 table_left;
+	u64 table_room;
 	struct list_head freed;
 	struct list_head committing;
 	struct list_head unpunched;
@@ -1023,6 +1025,7 @@ void vmdk_commit_init(struct vmdk_chain *chain);
 void vmdk_commit_stop(struct vmdk_chain *chain);
 int vmdk_batch_init(struct vmdk_chain *chain);
 void vmdk_batch_free(struct vmdk_chain *chain);
+u32 vmdk_new_table_sectors(const struct vmdk_sparse *sparse);
 int vmdk_commit(struct vmdk_chain *chain);
 
 /* ---------------------------------------------------------- vmdk_resize.c */

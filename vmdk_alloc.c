@@ -412,8 +412,12 @@ int vmdk_alloc_trim(struct vmdk_sparse *sparse)
 	return vmdk_alloc_sync(sparse);
 }
 
-static int vmdk_take_new(struct vmdk_sparse *sparse, u32 want, u32 *gte,
-			 u32 *count)
+/*
+ * From the end of the file on, with @room sectors to be left free there.  A grain that
+ * was written to needs its table at the next flush: data leaves room for that.
+ */
+static int vmdk_take_new(struct vmdk_sparse *sparse, u32 want, u64 room,
+			 u32 *gte, u32 *count)
 {
 	u64 end = VMDK_SPARSE_SECTORS_MAX;
 	u64 left;
@@ -422,9 +426,9 @@ static int vmdk_take_new(struct vmdk_sparse *sparse, u32 want, u32 *gte,
 	/* Only these grains may begin anywhere, and not all numbers are sectors. */
 	if (sparse->kind == VMDK_KIND_COWD)
 		end = VMDK_GTE_LAST;
-	if (sparse->cursor >= end)
+	if (sparse->cursor + room >= end)
 		return -ENOSPC;
-	left = (end - sparse->cursor) >> sparse->geo.grain_shift;
+	left = (end - room - sparse->cursor) >> sparse->geo.grain_shift;
 	if (!left)
 		return -ENOSPC;
 	*gte = sparse->cursor;
@@ -434,12 +438,12 @@ static int vmdk_take_new(struct vmdk_sparse *sparse, u32 want, u32 *gte,
 }
 
 /* Grains that follow each other in the file, and read as zeros. */
-static int vmdk_take_grains(struct vmdk_sparse *sparse, u32 want, u32 *gte,
-			    u32 *count)
+static int vmdk_take_grains(struct vmdk_sparse *sparse, u32 want, u64 room,
+			    u32 *gte, u32 *count)
 {
 	lockdep_assert_held(&sparse->lock);
 	if (list_empty(&sparse->pool))
-		return vmdk_take_new(sparse, want, gte, count);
+		return vmdk_take_new(sparse, want, room, gte, count);
 	*gte = vmdk_freed_take(sparse, want, count);
 	return 0;
 }
@@ -490,7 +494,8 @@ static int vmdk_claim_entries(struct vmdk_sparse *sparse, struct vmdk_gt *gt,
 	for (n = 1; n < want; n++)
 		if (gt->entry[entry + n] > VMDK_GTE_ZERO)
 			break;
-	ret = vmdk_take_grains(sparse, n, &claim->gte, &claim->count);
+	ret = vmdk_take_grains(sparse, n, sparse->table_room, &claim->gte,
+			       &claim->count);
 	if (ret)
 		return ret;
 	for (i = entry; i < entry + claim->count; i++)
@@ -598,25 +603,30 @@ void vmdk_alloc_give_back(struct vmdk_sparse *sparse, u32 gte, u32 count)
  */
 int vmdk_alloc_metadata(struct vmdk_sparse *sparse, u32 grains, u32 *gte)
 {
+	u64 sectors = (u64)grains << sparse->geo.grain_shift;
 	u32 count;
 	int ret;
 
 	spin_lock_irq(&sparse->lock);
 	if (grains == 1)
-		ret = vmdk_take_grains(sparse, grains, gte, &count);
+		ret = vmdk_take_grains(sparse, grains, 0, gte, &count);
 	else
-		ret = vmdk_take_new(sparse, grains, gte, &count);
+		ret = vmdk_take_new(sparse, grains, 0, gte, &count);
 	spin_unlock_irq(&sparse->lock);
 	if (ret)
 		return ret;
 	if (count == grains)
-		ret = vmdk_alloc_extend(sparse, *gte +
-					((u64)count << sparse->geo.grain_shift));
+		ret = vmdk_alloc_extend(sparse, *gte + sectors);
 	else
 		ret = -ENOSPC;
-	if (ret)
+	if (ret) {
 		vmdk_alloc_give_back(sparse, *gte, count);
-	return ret;
+		return ret;
+	}
+	spin_lock_irq(&sparse->lock);
+	sparse->table_room -= min(sparse->table_room, sectors);
+	spin_unlock_irq(&sparse->lock);
+	return 0;
 }
 
 /* The end of a claim: entries become what @gte says, waiters go on. */

@@ -101,13 +101,22 @@ static void vmdk_copy_table(struct vmdk_batch *batch,
 	list_del_init(&gt->dirty_node);
 }
 
+/**
+ * vmdk_new_table_sectors - what a table that is made takes, with its copy
+ * @sparse: the extent
+ */
+u32 vmdk_new_table_sectors(const struct vmdk_sparse *sparse)
+{
+	return sparse->geo.gt_sectors * (sparse->rgd ? 2 : 1);
+}
+
 /*
  * Where the next new table goes, with its copy behind it.  Small tables share a
  * grain's worth of the file.
  */
 static int vmdk_take_table_space(struct vmdk_sparse *sparse, u32 *sector)
 {
-	u32 need = sparse->geo.gt_sectors * (sparse->rgd ? 2 : 1);
+	u32 need = vmdk_new_table_sectors(sparse);
 	u32 grains = DIV_ROUND_UP(need, sparse->geo.grain_sectors);
 	u32 gte;
 	int ret;

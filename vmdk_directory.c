@@ -484,6 +484,19 @@ static void vmdk_clear_surplus(struct vmdk_sparse *sparse)
 	}
 }
 
+/* What tables that the file lacks will take of it, as they are made for grains. */
+static u64 vmdk_table_room(const struct vmdk_sparse *sparse)
+{
+	u32 need = vmdk_new_table_sectors(sparse);
+	u32 piece = round_up(need, sparse->geo.grain_sectors);
+	u32 absent = 0;
+	u32 i;
+
+	for (i = 0; i < sparse->geo.gd_entries; i++)
+		absent += !sparse->gd[i];
+	return (u64)DIV_ROUND_UP(absent, piece / need) * piece;
+}
+
 static int vmdk_set_up(struct vmdk_sparse *sparse, u64 file_bytes)
 {
 	const struct vmdk_geometry *geo = &sparse->geo;
@@ -509,6 +522,8 @@ static int vmdk_set_up(struct vmdk_sparse *sparse, u64 file_bytes)
 	sparse->end = sparse->open_sectors;
 	sparse->durable_end = sparse->open_sectors;
 	sparse->cursor = vmdk_first_free(sparse, file_bytes);
+	if (sparse->writable)
+		sparse->table_room = vmdk_table_room(sparse);
 	sparse->marked = geo->unclean;
 	sparse->chain->grain_bytes = max(sparse->chain->grain_bytes,
 					 geo->grain_sectors << SECTOR_SHIFT);
