@@ -744,7 +744,7 @@ static void vmdk_file_init_iocb(struct vmdk_run *run, bool write)
 	if (write)
 		iocb->ki_flags |= IOCB_WRITE;
 	if (vf->direct &&
-	    !((run->map.pos | iov_iter_alignment(&run->iter)) & vf->dio_mask))
+	    !((iocb->ki_pos | iov_iter_alignment(&run->iter)) & vf->dio_mask))
 		iocb->ki_flags |= IOCB_DIRECT;
 }
 
