@@ -108,12 +108,14 @@ test-stress:
 	tests/guest/prepare 6.1
 	VMDK_SECONDS=$(VMDK_SECONDS) tests/run -j 2 900- 901-
 
-# Kernels with checkers take some 20 minutes to build, once.
-test-debug: VMDK_SLOWER ?= 5
+# Kernels with checkers take some 20 minutes to build, once.  All tests in their short
+# forms, and the long ones that such a kernel is for.
+test-debug: export VMDK_SLOWER ?= 5
 test-debug:
 	tests/guest/deps build guest debug demo test
 	tests/guest/prepare 6.1-debug
-	VMDK_LONG=1 VMDK_SLOWER=$(VMDK_SLOWER) tests/run -k 6.1-debug $(TESTS)
+	tests/run -k 6.1-debug -j 2 $(TESTS)
+	[ -n "$(TESTS)" ] || VMDK_LONG=1 tests/run -k 6.1-debug -j 2 510- 513- 520-
 
 test-races: VMDK_SLOWER ?= 5
 test-races: TESTS ?= 001 200 201 202 203 309 600
