@@ -37,7 +37,7 @@
 #define VMDK_MAX_LATER		SZ_16K
 /* Pages to be left free, and how often, 20 ms apart, to look whether they are. */
 #define VMDK_SWAP_SPARE		128
-#define VMDK_SWAP_TRIES		50
+#define VMDK_SWAP_TRIES		5
 
 /**
  * struct vmdk_queue - requests that wait for a worker: a hardware queue's, or swap's
@@ -304,12 +304,11 @@ static void vmdk_end_all(struct vmdk_queue *queue)
 /*
  * A page on its way to swap takes one of the page cache, and the file system needs some
  * memory for that, which it waits for with its locks held when the reserves are used up.
- * So leave it something: what is being written to the files gives memory back, and when
- * that takes too long, the page stays where it is, and will be tried again.  To wait for
- * the files themselves would not do: that they are written may need what those hold who
- * wait for this page.
+ * So leave it something, if what is being written to the files gives memory back soon.
+ * To wait for the files themselves would not do: that they are written may need what
+ * those hold who wait for this page.
  */
-static bool vmdk_swap_await_memory(struct vmdk_queue *queue, u32 sectors)
+static void vmdk_swap_await_memory(struct vmdk_queue *queue, u32 sectors)
 {
 	unsigned long pages = 2 * (sectors >> PAGE_SECTORS_SHIFT) +
 			      VMDK_SWAP_SPARE;
@@ -317,27 +316,16 @@ static bool vmdk_swap_await_memory(struct vmdk_queue *queue, u32 sectors)
 
 	for (tries = 0; tries < VMDK_SWAP_TRIES; tries++) {
 		if (global_zone_page_state(NR_FREE_PAGES) >= pages)
-			return true;
+			break;
 		vmdk_end_all(queue);
 		memalloc_retry_wait(GFP_NOIO);
-	}
-	return false;
-}
-
-static void vmdk_queue_submit(struct vmdk_queue *queue, struct vmdk_io *io)
-{
-	if (queue != queue->disk->swap ||
-	    vmdk_swap_await_memory(queue, io->left)) {
-		vmdk_chain_submit(io);
-	} else {
-		io->error = -ENOMEM;
-		io->done(io);
 	}
 }
 
 static void vmdk_queue_workfn(struct work_struct *work)
 {
 	struct vmdk_queue *queue = container_of(work, struct vmdk_queue, work);
+	bool swap = queue == queue->disk->swap;
 	unsigned int noio = vmdk_enter_io();
 	struct vmdk_io *io, *next;
 	struct llist_node *list;
@@ -348,7 +336,9 @@ static void vmdk_queue_workfn(struct work_struct *work)
 		/* A read that comes here is likely to wait for a disk. */
 		if (io->op == REQ_OP_READ || queue->nr_ended == VMDK_MAX_ENDED)
 			vmdk_end_all(queue);
-		vmdk_queue_submit(queue, io);
+		if (swap)
+			vmdk_swap_await_memory(queue, io->left);
+		vmdk_chain_submit(io);
 		cond_resched();
 	}
 	WRITE_ONCE(queue->worker, NULL);
