@@ -34,7 +34,7 @@
  *
  * failing attaches again and again: the first allocation of the first attempt
  * fails, the second of the second, until one has fewer than that. It prints "ok
- * REFUSED ATTACHED", how many failed with ENOMEM and how many did without that
+ * REFUSED ATTACHED", how many failed for lack of memory and how many did without that
  * memory; or the first attempt that went otherwise.
  *
  * snapshot puts a new top on a disk, which is described as for attach.
@@ -94,7 +94,6 @@
  * only), pipe, socket or control.
  */
 #define _GNU_SOURCE	/* strerrorname_np, O_DIRECT */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/blkpg.h>
@@ -115,6 +114,7 @@
 #include <unistd.h>
 
 #include "detach.h"
+#include "starve.h"
 #include "vmdk_ioctl.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -271,105 +271,9 @@ static void *sealed_zeros(void)
 
 /* ---- memory that is not to be had ---- */
 
-#define MAX_WORKERS	200
-
 static unsigned int nth;	/* the allocation that fails; 0: none */
 static const char *nth_call;	/* only in calls of this name */
 static bool nth_met;
-static int workers[MAX_WORKERS], nr_workers, self_nth = -1;
-
-static int open_file(const char *path, int flags);
-
-static void fail_nth(int fd, unsigned int n)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u", n);
-
-	if (pwrite(fd, text, len, 0) != len)
-		die("fail-nth");
-}
-
-/* The kernel counts down as it allocates, and fails at 0. */
-static bool has_failed(int fd)
-{
-	char text[16] = "";
-
-	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
-		die("fail-nth");
-	fail_nth(fd, 0);
-	return text[0] == '0';
-}
-
-/* Those that serve a disk may have any name; ours begin with that of the module. */
-static bool is_worker(const char *pid)
-{
-	char path[300], comm[32] = "";
-	FILE *in;
-
-	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
-	in = fopen(path, "re");
-	if (!in)
-		return false;
-	if (!fgets(comm, sizeof(comm), in))
-		comm[0] = '\0';
-	fclose(in);
-	return !strncmp(comm, "kworker", 7) || !strncmp(comm, "vmdk", 4);
-}
-
-static void add_worker(const char *pid)
-{
-	char path[300];
-	int fd;
-
-	if (pid[0] < '0' || pid[0] > '9' || !is_worker(pid))
-		return;
-	snprintf(path, sizeof(path), "/proc/%s/fail-nth", pid);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd >= 0 && nr_workers < MAX_WORKERS)
-		workers[nr_workers++] = fd;
-}
-
-static void find_workers(void)
-{
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-
-	if (!proc)
-		die("/proc");
-	nr_workers = 0;
-	while ((entry = readdir(proc)))
-		add_worker(entry->d_name);
-	closedir(proc);
-}
-
-/* From here to relent(), one allocation of each thread fails; this one's last. */
-static void starve(void)
-{
-	char text[16];
-	int i, len = snprintf(text, sizeof(text), "%u", nth);
-
-	find_workers();
-	self_nth = open_file("/proc/thread-self/fail-nth", O_RDWR);
-	for (i = 0; i < nr_workers; i++)
-		(void)!pwrite(workers[i], text, len, 0);
-	fail_nth(self_nth, nth);
-}
-
-/* A worker may be gone. */
-static void relent(void)
-{
-	char text[16];
-	int i;
-
-	nth_met |= has_failed(self_nth);
-	close(self_nth);
-	for (i = 0; i < nr_workers; i++) {
-		nth_met |= pread(workers[i], text, sizeof(text), 0) > 0 &&
-			   text[0] == '0';
-		(void)!pwrite(workers[i], "0", 1, 0);
-		close(workers[i]);
-	}
-}
 
 /* An ioctl of that name. */
 static int starved_ioctl(const char *name, unsigned long number, void *arg)
@@ -378,10 +282,10 @@ static int starved_ioctl(const char *name, unsigned long number, void *arg)
 
 	if (!nth || (nth_call && strcmp(nth_call, name)))
 		return ioctl(control, number, arg);
-	starve();
+	starve(nth, true);
 	ret = ioctl(control, number, arg);
 	err = errno;
-	relent();
+	nth_met |= relent();
 	errno = err;
 	return ret;
 }
@@ -1543,10 +1447,10 @@ static int do_io(const char *way, const char *device, const char *raw,
 
 	plan_piece(&p, way);
 	if (nth)
-		starve();
+		starve(nth, true);
 	err = change_piece(&p, way) || (!read && fsync(p.fd)) ? errno : 0;
 	if (nth)
-		relent();
+		nth_met |= relent();
 	if (read && !err)
 		wrong = judge_piece(&p, false);
 	if (!wrong)
@@ -1563,31 +1467,37 @@ static int do_io(const char *way, const char *device, const char *raw,
 /* ---- memory that is not to be had, for attach ---- */
 
 /* Attaches while allocation @n fails; false: there are not so many. */
-static bool attach_failing(struct request *req, int fd, unsigned int n, int *err)
+static bool attach_failing(struct request *req, unsigned int n, int *err)
 {
 	bool failed;
 
 	req->head.index = -1;
-	fail_nth(fd, n);
+	req->message[0] = '\0';
+	starve(n, false);
 	*err = ioctl(control, VMDK_ATTACH, &req->head) ? errno : 0;
-	failed = has_failed(fd);
+	failed = relent();
 	if (!*err)
 		detach_disk(control, req->head.index);
 	return failed;
 }
 
+/* A device whose name finds no memory is one without a name to the kernel. */
+static bool lacks_memory(const struct request *req, int err)
+{
+	return err == ENOMEM || (err == EINVAL && !req->message[0]);
+}
+
 static int do_failing(struct request *req, int argc, char **argv)
 {
-	int fd = open_file("/proc/thread-self/fail-nth", O_RDWR), err;
 	unsigned int n, refused = 0;
+	int err;
 
 	build_attach(req, argc, argv);
-	for (n = 1; attach_failing(req, fd, n, &err); n++) {
+	for (n = 1; attach_failing(req, n, &err); n++) {
 		refused += !!err;
-		if (err && err != ENOMEM)
+		if (err && !lacks_memory(req, err))
 			break;
 	}
-	close(fd);
 	if (err) {
 		printf("allocation %u: ", n);
 		errno = err;

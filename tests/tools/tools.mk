@@ -18,7 +18,10 @@ $(TEST_TOOLS_BUILD)/exercise: $(addprefix $(TEST_TOOLS_BUILD)/,exercise.o stamp.
 $(TEST_TOOLS_BUILD)/cold: $(addprefix $(TEST_TOOLS_BUILD)/,cold.o stamp.o)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-$(TEST_TOOLS_BUILD)/ctl $(TEST_TOOLS_BUILD)/mutants: $(TEST_TOOLS_BUILD)/%: $(addprefix $(TEST_TOOLS_BUILD)/,%.o detach.o)
+$(TEST_TOOLS_BUILD)/ctl: $(addprefix $(TEST_TOOLS_BUILD)/,ctl.o detach.o starve.o)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(TEST_TOOLS_BUILD)/mutants: $(addprefix $(TEST_TOOLS_BUILD)/,mutants.o detach.o)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(TEST_TOOLS_BUILD)/mkforeign: $(MKFOREIGN_OBJECTS)
