@@ -347,8 +347,8 @@ static void vmdk_queue_workfn(struct work_struct *work)
 }
 
 /*
- * Memory may be what everyone waits for until these pages are written, so there is
- * no waiting for it here: the reserves are for this.  A page that finds none even
+ * Memory may be what everyone waits for until these pages are written, so
+ * nothing here waits for long: the reserves are for this.  A page that finds none even
  * there fails, stays in memory, and is tried again.
  */
 static void vmdk_swap_workfn(struct work_struct *work)

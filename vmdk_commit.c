@@ -104,6 +104,9 @@ static void vmdk_copy_table(struct vmdk_batch *batch,
 /**
  * vmdk_new_table_sectors - what a table that is made takes, with its copy
  * @sparse: the extent
+ *
+ * Context: any.
+ * Return: sectors of the file.
  */
 u32 vmdk_new_table_sectors(const struct vmdk_sparse *sparse)
 {
