@@ -29,10 +29,10 @@
  *	      sparse->lock (spinlock, irq-safe: grains are published where
  *			    the file system completes their I/O)
  *
- * Legend of members: I immutable once the disk is live; F changed with the queue
- * frozen only, so that I/O may read it; L under the lock that is named; R read
- * under RCU, changed under the lock that is named; A atomic, or read and written
- * whole with READ_ONCE and WRITE_ONCE.
+ * Legend of members: I immutable once the disk is live; F changed only with the
+ * queue quiesced and nothing on its way, so that I/O may read it; L under the lock
+ * that is named; R read under RCU, changed under the lock that is named; A atomic, or
+ * read and written whole with READ_ONCE and WRITE_ONCE.
  */
 #ifndef VMDK_H
 #define VMDK_H
@@ -435,8 +435,8 @@ struct vmdk_cache {
  * @tables_sem: held for reading while a table is read from a file; held by an
  *	ally for writing while it writes to one
  * @links_sem: held for writing to change @links, or tables of their extents, with
- *	the queue frozen; to be held for reading where I/O does not keep the queue
- *	from being frozen
+ *	the queue quiesced; to be held for reading where I/O does not keep the queue
+ *	from being quiesced
  * @links: L  the child, which may be written to, first; then its parent...
  * @nr_links: L
  * @sectors: F  capacity
@@ -1095,7 +1095,7 @@ struct vmdk_task {
 /**
  * struct vmdk_disk - /dev/vmdkN
  * @index: I  the N
- * @chain_sem: held for writing to change @chain, with the queue frozen; to be held
+ * @chain_sem: held for writing to change @chain, with the queue quiesced; to be held
  *	for reading where neither I/O nor @life keeps that from happening
  * @chain: L  what it is made of
  * @fold: A  is told what is written; changed with the queue frozen
@@ -1146,7 +1146,7 @@ void vmdk_disk_live(struct vmdk_disk *disk);
 void vmdk_disk_set_backing(struct vmdk_disk *disk, struct file *file,
 			   const char *create_type);
 int vmdk_run_task(struct vmdk_disk *disk, struct vmdk_task *task);
-int vmdk_run_frozen(struct vmdk_disk *disk, struct vmdk_task *task);
+int vmdk_run_quiesced(struct vmdk_disk *disk, struct vmdk_task *task);
 
 struct vmdk_fold *vmdk_fold_begin(struct vmdk_config *config,
 				  struct vmdk_fault *fault);

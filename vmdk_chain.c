@@ -480,7 +480,7 @@ static void vmdk_link_demote(struct vmdk_link *link)
 
 /**
  * vmdk_chain_push - make a link the top; what was the top is left clean
- * @chain: without I/O: its queue is frozen
+ * @chain: without I/O: its queue is quiesced
  * @push: from vmdk_chain_prepare()
  *
  * Context: process context, NOIO.

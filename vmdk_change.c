@@ -6,6 +6,7 @@
  */
 #include <linux/blk-mq.h>
 #include <linux/file.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "vmdk.h"
@@ -62,8 +63,22 @@ static int vmdk_task_flush(struct vmdk_task *task)
 	return vmdk_chain_flush(task->chain);
 }
 
+/*
+ * A frozen queue has no request on its way, but it keeps everyone who submits one, and
+ * the files below may need what they hold: a journal's handle in a task that swaps to
+ * this very disk.  So it is frozen until it is quiesced, and no longer; what comes then
+ * waits in the queue, and nobody waits with it.
+ */
+static void vmdk_quiesce(struct vmdk_disk *disk)
+{
+	unsigned int flags = compat_freeze_queue(disk->disk->queue);
+
+	blk_mq_quiesce_queue(disk->disk->queue);
+	compat_unfreeze_queue(disk->disk->queue, flags);
+}
+
 /**
- * vmdk_run_frozen - do something for a disk while no request is on its way
+ * vmdk_run_quiesced - do something for a disk while no request is on its way
  * @disk: the disk
  * @task: as for vmdk_run_task(); it may change the disk's chain
  *
@@ -72,20 +87,22 @@ static int vmdk_task_flush(struct vmdk_task *task)
  * Context: process context, not in a worker of the disk.
  * Return: what @task->run returned, or the error of a flush before it.
  */
-int vmdk_run_frozen(struct vmdk_disk *disk, struct vmdk_task *task)
+int vmdk_run_quiesced(struct vmdk_disk *disk, struct vmdk_task *task)
 {
 	struct vmdk_task flush = { .run = vmdk_task_flush };
-	unsigned int flags;
+	unsigned int noio;
 	int ret;
 
 	/* So that there is little left to do while the disk stands still. */
 	ret = vmdk_run_task(disk, &flush);
 	if (ret)
 		return ret;
-	flags = compat_freeze_queue(disk->disk->queue);
+	noio = memalloc_noio_save();
+	vmdk_quiesce(disk);
 	ret = vmdk_run_task(disk, task);
 	set_capacity_and_notify(disk->disk, disk->chain->sectors);
-	compat_unfreeze_queue(disk->disk->queue, flags);
+	blk_mq_unquiesce_queue(disk->disk->queue);
+	memalloc_noio_restore(noio);
 	return ret;
 }
 
@@ -132,7 +149,7 @@ static int vmdk_do_snapshot(struct vmdk_disk *disk, struct vmdk_config *config,
 	ret = vmdk_chain_prepare(disk->chain, config, push, fault,
 				 &attach->fault_extent);
 	if (!ret)
-		ret = vmdk_run_frozen(disk, &task);
+		ret = vmdk_run_quiesced(disk, &task);
 	if (ret)
 		vmdk_chain_cancel(push);
 	else
@@ -206,7 +223,7 @@ struct vmdk_disk *vmdk_disk_resize(u32 index, u64 sectors, bool shrink,
 		return disk;
 	ret = vmdk_chain_check_resize(disk->chain, sectors, shrink, fault);
 	if (!ret)
-		ret = vmdk_run_frozen(disk, &task);
+		ret = vmdk_run_quiesced(disk, &task);
 	if (ret) {
 		vmdk_disk_end_change(disk);
 		return ERR_PTR(ret);
@@ -244,5 +261,5 @@ int vmdk_disk_resize_finish(struct vmdk_disk *disk, u32 index, u64 sectors,
 			return -EBADF;
 		vmdk_disk_set_backing(disk, backing, NULL);
 	}
-	return vmdk_run_frozen(disk, &task);
+	return vmdk_run_quiesced(disk, &task);
 }

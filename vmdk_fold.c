@@ -50,7 +50,7 @@
  * The end, and a crash
  * --------------------
  *
- * With the queue frozen, what is left is copied; the target is committed; the top
+ * With the queue quiesced, what is left is copied; the target is committed; the top
  * is left clean; then the parent gets a new content id, durably.  That is the
  * switch: before it, [top, parent, ...] is valid, and has all that was flushed;
  * after it, the top is refused, because its parent is another one, and the parent
@@ -609,7 +609,7 @@ static int vmdk_fold_copy_rest(struct vmdk_fold *fold)
 	return ret ?: vmdk_chain_flush(fold->target);
 }
 
-/* Nobody writes to the disk: its queue is frozen. */
+/* Nobody writes to the disk: its queue is quiesced. */
 static int vmdk_task_fold_finish(struct vmdk_task *task)
 {
 	struct vmdk_fold *fold = task->fold;
@@ -650,7 +650,7 @@ int vmdk_fold_end(struct vmdk_fold *fold)
 	/* So that there is little left to do while the disk stands still. */
 	ret = vmdk_run_task(disk, &flush);
 	if (!ret)
-		ret = vmdk_run_frozen(disk, &finish);
+		ret = vmdk_run_quiesced(disk, &finish);
 	if (ret)
 		return ret;
 	vmdk_chain_free(fold->chain);

@@ -19,7 +19,7 @@
  *
  * A disk grows this way:
  *
- *  1. the queue is frozen; all is committed.  What cannot be done is refused.
+ *  1. the queue is quiesced; all is committed.  What cannot be done is refused.
  *  2. the content id is renewed: children that know the old one would not fit.
  *     From now on the kernel does not write to the text any more.  The unclean
  *     flag is set.
@@ -643,7 +643,7 @@ static int vmdk_make_ready(struct vmdk_chain *chain, struct vmdk_extent *ext,
 
 /**
  * vmdk_chain_resize - make an image ready for another length of its text
- * @chain: without I/O: its queue is frozen
+ * @chain: without I/O: its queue is quiesced
  * @sectors: length of the last extent, as it is to be; it was checked
  * @fault: receives the reason of a refusal
  *
@@ -675,7 +675,7 @@ int vmdk_chain_resize(struct vmdk_chain *chain, u64 sectors,
 
 /**
  * vmdk_chain_resize_finish - the text is as it should be: let the rest follow
- * @chain: without I/O: its queue is frozen
+ * @chain: without I/O: its queue is quiesced
  * @sectors: as for vmdk_chain_resize()
  * @fault: receives the reason of a refusal
  *
