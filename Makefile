@@ -113,9 +113,9 @@ test-stress:
 test-debug: export VMDK_SLOWER ?= 5
 test-debug:
 	tests/guest/deps build guest debug demo test
-	tests/guest/prepare 6.1-debug
-	tests/run -k 6.1-debug -j 2 $(TESTS)
-	[ -n "$(TESTS)" ] || VMDK_LONG=1 tests/run -k 6.1-debug -j 2 510- 513- 520-
+	tests/guest/prepare 7.2-debug
+	tests/run -k 7.2-debug -j 2 $(TESTS)
+	[ -n "$(TESTS)" ] || VMDK_LONG=1 tests/run -k 7.2-debug -j 2 510- 513- 520-
 
 test-races: VMDK_SLOWER ?= 5
 test-races: TESTS ?= 001 200 201 202 203 309 600

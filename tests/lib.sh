@@ -116,6 +116,16 @@ require_module()
 	done
 }
 
+# Prints the guest's disk $1 (a, b...), of those that GUEST asks for with -d.
+guest_disk()
+{
+	local dev
+	for dev in "/dev/vd$1" "/dev/ubd$1"; do
+		[ ! -b "$dev" ] || { echo "$dev"; return; }
+	done
+	fail "no disk $1"
+}
+
 # For tests that read the samples in $SAMPLES.
 need_samples()
 {

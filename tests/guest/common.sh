@@ -5,7 +5,7 @@
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BUILD=$TOP/build
 KERNELS=$BUILD/kernels		# one folder per kernel: KERNELS/KVER
-KVERS="6.1 6.12 7.2 6.1-debug 6.1-kcsan"
+KVERS="6.1 6.12 7.2 6.1-kcsan 7.2-debug"
 DEFAULT_KVER=6.1
 
 die()
@@ -36,10 +36,19 @@ is_debug_kver()
 	[[ $1 = *-* ]]
 }
 
+# What kernel $1 runs on: its arguments, and how it starts, are in a file of that name.
+machine_of()
+{
+	case $1 in
+	7.2-debug)	echo uml ;;
+	*)		echo qemu ;;
+	esac
+}
+
 # The options that kernel $1 is built with.
 wanted_config()
 {
-	cat "$TOP/tests/guest/config/base" "$TOP/tests/guest/config/${1#*-}"
+	cat "$TOP/tests/guest/config/"{base,"$(machine_of "$1")","${1#*-}"}
 }
 
 prepared_kver()

@@ -66,6 +66,8 @@ static int fault_set(const char *what, const struct kernel_param *kp)
 	} else if (sysfs_streq(what, "order")) {
 		lock_both(&first, &second);
 		lock_both(&second, &first);
+	} else if (sysfs_streq(what, "panic")) {
+		panic("selftest");
 	} else if (sysfs_streq(what, "shift")) {
 		OPTIMIZER_HIDE_VAR(bits);
 		bits = 1U << bits;
@@ -78,7 +80,7 @@ static int fault_set(const char *what, const struct kernel_param *kp)
 
 static const struct kernel_param_ops fault_ops = { .set = fault_set };
 module_param_cb(fault, &fault_ops, NULL, 0200);
-MODULE_PARM_DESC(fault, "what to do wrong: lost, overflow, order, shift");
+MODULE_PARM_DESC(fault, "what to do wrong: lost, overflow, order, panic, shift");
 
 static int __init selftest_init(void)
 {
