@@ -167,6 +167,14 @@ writes_come()
 	kill -0 "$writer"
 }
 
+# The random operations of process $1 were to last as long as $2 did, and have: they end
+# here, and compare the whole disk.
+end_exercise()
+{
+	kill "$1" || fail "the I/O ended before the $2 did"
+	wait "$1" || fail "wrong bytes, or an error, during the $2"
+}
+
 # Reads and writes in flight of disk $dev become $1.
 in_flight()
 {

@@ -4,7 +4,8 @@
  * sector must hold.
  *
  * exercise random DEVICE	seeded operations of all kinds, and a model of
- *				the whole disk in memory
+ *				the whole disk in memory; a SIGTERM means that it
+ *				is enough
  * exercise pieces DEVICE	the whole disk, or a piece of it every so often, in
  *				order, in small pieces, by many threads at once
  * exercise race DEVICE		writers, discarders and readers that meet on the
@@ -19,6 +20,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -479,7 +481,7 @@ static void *random_thread(void *arg)
 	struct thread *t = arg;
 	uint64_t i;
 
-	for (i = 0; i < opt.ops / opt.threads; i++)
+	for (i = 0; i < opt.ops / opt.threads && !atomic_load(&stop); i++)
 		do_one(t);
 	return NULL;
 }
@@ -793,8 +795,19 @@ static void end_writing(void)
 
 /* -------------------------------------------------------------------- modes */
 
+static void it_is_enough(int signal)
+{
+	(void)signal;
+	atomic_store(&stop, true);
+}
+
 static void random_mode(void)
 {
+	struct sigaction enough = {
+		.sa_handler = it_is_enough, .sa_flags = SA_RESTART,
+	};
+
+	sigaction(SIGTERM, &enough, NULL);
 	open_device(true);
 	load_model();
 	run_threads(opt.threads, random_thread);
