@@ -45,10 +45,14 @@ machine_of()
 	esac
 }
 
-# The options that kernel $1 is built with.
+# The options that kernel $1 is built with, and as a comment, which patch.
 wanted_config()
 {
-	cat "$TOP/tests/guest/config/"{base,"$(machine_of "$1")","${1#*-}"}
+	local machine config=$TOP/tests/guest/config
+	machine=$(machine_of "$1")
+	cat "$config/"{base,"$machine","${1#*-}"}
+	[ ! -e "$config/$machine.patch" ] ||
+		sed 's/.*/# patch &/' <(sha256sum < "$config/$machine.patch")
 }
 
 prepared_kver()
@@ -56,6 +60,14 @@ prepared_kver()
 	known_kver "$1"
 	[ -d "$KERNELS/$1/" ] ||
 		die "no kernel $1 yet: run tests/guest/prepare $1"
+}
+
+# Makes folder $1 of the module's sources, with patch $2, for VMDK_SOURCE.
+patched_source()
+{
+	mkdir "$1"
+	cp -r "$TOP"/{Kbuild,*.c,*.h,include,compat} "$1"
+	patch -s -d "$1" -p1 < "$2"
 }
 
 # Runs "$@" in the root folder $1 of another Debian release, as the caller,

@@ -27,9 +27,7 @@ build()
 	suffix=""
 	if [ -n "$broken" ]; then
 		source=$work/source
-		mkdir "$source"
-		cp -r "$TOP"/{Kbuild,*.c,*.h,include,compat} "$source"
-		patch -s -d "$source" -p1 < "$broken"
+		patched_source "$source" "$broken"
 		suffix=-$(basename "$broken" .patch)
 	fi
 	VMDK_SOURCE=$source VMDK_SUFFIX=$suffix "$TOP/tests/guest/kbuild" "$kver" \
