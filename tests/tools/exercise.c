@@ -702,24 +702,6 @@ static void settle(const uint8_t *buf, uint64_t first, uint64_t n)
 	memset(maybe_zero + first, 0, n);
 }
 
-static void check_all(void)
-{
-	uint8_t *buf = threads[0].buf;
-	uint64_t first, n;
-
-	for (first = 0; first < sectors; first += n) {
-		n = sectors - first < CHUNK_SECTORS ? sectors - first :
-						      CHUNK_SECTORS;
-		while (n > 1 && overlaps(opt.skip, opt.nr_skip, first, n))
-			n /= 2;
-		if (overlaps(opt.skip, opt.nr_skip, first, n))
-			continue;
-		transfer(false, direct_fd, buf, first, n);
-		check("at the end", buf, first, n);
-		settle(buf, first, n);
-	}
-}
-
 /* How many pages from sector @first on are all zeros, or none, as the first one is. */
 static uint64_t run_length(uint64_t first, bool *zero)
 {
@@ -742,6 +724,42 @@ static uint64_t run_length(uint64_t first, bool *zero)
 	return n;
 }
 
+/*
+ * The model's zeros from sector @first on take no memory that reading them has taken, or
+ * a mapping of the host's: where the guest is a program, each page needs one.
+ */
+static void forget_zeros(uint64_t first, uint64_t n)
+{
+	uint64_t run, end = first + n;
+	bool zero = false;
+
+	for (; first < end; first += run) {
+		run = run_length(first, &zero);
+		if (zero)
+			madvise(model + first * STAMP_SECTOR, run * STAMP_SECTOR,
+				MADV_DONTNEED);
+	}
+}
+
+static void check_all(void)
+{
+	uint8_t *buf = threads[0].buf;
+	uint64_t first, n;
+
+	for (first = 0; first < sectors; first += n) {
+		n = sectors - first < CHUNK_SECTORS ? sectors - first :
+						      CHUNK_SECTORS;
+		while (n > 1 && overlaps(opt.skip, opt.nr_skip, first, n))
+			n /= 2;
+		if (overlaps(opt.skip, opt.nr_skip, first, n))
+			continue;
+		transfer(false, direct_fd, buf, first, n);
+		check("at the end", buf, first, n);
+		settle(buf, first, n);
+		forget_zeros(first, n);
+	}
+}
+
 /* What is zeros becomes a hole. */
 static void dump(void)
 {
@@ -762,6 +780,7 @@ static void dump(void)
 		if (!zero && pwrite(fd, model + first * STAMP_SECTOR, bytes,
 				    first * STAMP_SECTOR) != bytes)
 			die(EXIT_TROUBLE, "%s: %s", opt.dump, strerror(errno));
+		forget_zeros(first, n);
 	}
 	if (close(fd))
 		die(EXIT_TROUBLE, "%s: %s", opt.dump, strerror(errno));
