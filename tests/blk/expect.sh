@@ -204,6 +204,19 @@ no_disks()
 	done
 }
 
+# Disk $1 goes without anyone who waits for it: at the last close of a lazy detach; or,
+# refused, when the kernel has looked for partitions, from Linux 6.9 on after the call.
+disk_goes()
+{
+	wait_for "[ ! -e /sys/block/$1 ]" 30 || fail "$1 is left"
+}
+
+# And a moment later, its files are closed: image $1 is anybody's again.
+lock_goes()
+{
+	wait_for "qemu-img check -q $1" 30 || fail "$1 is locked"
+}
+
 # Writes a partition table: mbr_table FILE SECTOR TYPE:FIRST:SECTORS...
 mbr_table()
 {
