@@ -118,7 +118,7 @@ test-debug:
 	[ -n "$(TESTS)" ] || VMDK_LONG=1 tests/run -k 7.2-debug -j 2 510- 513- 520-
 
 test-races: VMDK_SLOWER ?= 5
-test-races: TESTS ?= 001 200 201 202 203 309 600
+test-races: TESTS ?= 001 200 201 202 203 309 600 722 731 809
 test-races:
 	tests/guest/deps build guest debug demo test
 	tests/guest/prepare 6.1-kcsan

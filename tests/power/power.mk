@@ -3,7 +3,9 @@
 #	make test-power		the following three
 #	make test-cuts		12,000 of them: POINTS for each of ten kinds of disk
 #				and each of SEEDS, among them all ends of flushes
-#	make test-kills		500 guests that are killed: KILLS for each kind
+#	make test-kills		500 guests that are killed: KILLS for each kind, from
+#				SEED on; with KILLED=7.2-debug, which is fast once it
+#				is built
 #	make test-prove		proof that the cuts find what is wrong
 
 POWER_BUILD := build/power
@@ -33,8 +35,12 @@ test-cuts: power-guest
 		tests/power/cuts -n $(POINTS) -s $$seed -j 2; done
 
 test-kills: KILLS ?= 50
-test-kills: power-guest
-	tests/power/kills -n $(KILLS) -j 2
+test-kills: SEED ?= 1
+test-kills: KILLED ?= 6.1
+test-kills:
+	tests/guest/deps
+	tests/guest/prepare $(KILLED)
+	tests/power/kills -k $(KILLED) -n $(KILLS) -s $(SEED) -j 2
 
 test-prove: power-guest
 	tests/power/prove
