@@ -1146,6 +1146,8 @@ void vmdk_disk_live(struct vmdk_disk *disk);
 void vmdk_disk_set_backing(struct vmdk_disk *disk, struct file *file,
 			   const char *create_type);
 int vmdk_run_task(struct vmdk_disk *disk, struct vmdk_task *task);
+unsigned int vmdk_freeze(struct vmdk_disk *disk);
+void vmdk_unfreeze(struct vmdk_disk *disk, unsigned int noio);
 int vmdk_run_quiesced(struct vmdk_disk *disk, struct vmdk_task *task);
 
 struct vmdk_fold *vmdk_fold_begin(struct vmdk_config *config,

@@ -5,6 +5,7 @@
  * of the change itself.  (A fold, vmdk_fold.c, takes longer, and keeps to the same.)
  */
 #include <linux/blk-mq.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -63,18 +64,65 @@ static int vmdk_task_flush(struct vmdk_task *task)
 	return vmdk_chain_flush(task->chain);
 }
 
+/**
+ * vmdk_freeze - wait until no request is on its way, and keep those who submit one
+ * @disk: the disk
+ *
+ * What is on its way may need what they hold, who are kept: a journal's handle in a task
+ * that swaps to this very disk.  So they are let in every now and then, the longer it
+ * takes the less often.
+ *
+ * Context: process context, not in a worker of the disk.
+ * Return: for vmdk_unfreeze(), until which all memory is to be had without I/O.
+ */
+unsigned int vmdk_freeze(struct vmdk_disk *disk)
+{
+	struct request_queue *q = disk->disk->queue;
+	unsigned int noio = memalloc_noio_save();
+	unsigned int ms;
+
+	for (ms = 250;; ms *= 2) {
+		blk_freeze_queue_start(q);
+		if (blk_mq_freeze_queue_wait_timeout(q, msecs_to_jiffies(ms)))
+			return noio;
+		blk_mq_unfreeze_queue_nomemrestore(q);
+		msleep(ms / 8);
+	}
+}
+
+/**
+ * vmdk_unfreeze - let requests come again
+ * @disk: the disk
+ * @noio: from vmdk_freeze()
+ */
+void vmdk_unfreeze(struct vmdk_disk *disk, unsigned int noio)
+{
+	blk_mq_unfreeze_queue_nomemrestore(disk->disk->queue);
+	memalloc_noio_restore(noio);
+}
+
 /*
- * A frozen queue has no request on its way, but it keeps everyone who submits one, and
- * the files below may need what they hold: a journal's handle in a task that swaps to
- * this very disk.  So it is frozen until it is quiesced, and no longer; what comes then
- * waits in the queue, and nobody waits with it.
+ * The files may need what those hold who are kept, too, and that can take long.  So the
+ * queue is frozen until it is quiesced, and no longer: what comes then waits in the
+ * queue, and nobody waits with it, as long as there are tags.
  */
 static void vmdk_quiesce(struct vmdk_disk *disk)
 {
-	unsigned int flags = compat_freeze_queue(disk->disk->queue);
+	unsigned int noio = vmdk_freeze(disk);
 
 	blk_mq_quiesce_queue(disk->disk->queue);
-	compat_unfreeze_queue(disk->disk->queue, flags);
+	vmdk_unfreeze(disk, noio);
+}
+
+/*
+ * Before Linux 6.13, nobody else runs the queue for a request that is added by someone
+ * who found it quiesced just before.  They look under RCU.
+ */
+static void vmdk_unquiesce(struct vmdk_disk *disk)
+{
+	blk_mq_unquiesce_queue(disk->disk->queue);
+	synchronize_rcu();
+	blk_mq_run_hw_queues(disk->disk->queue, true);
 }
 
 /**
@@ -82,7 +130,8 @@ static void vmdk_quiesce(struct vmdk_disk *disk)
  * @disk: the disk
  * @task: as for vmdk_run_task(); it may change the disk's chain
  *
- * What waits is not lost, and finds the capacity that @task leaves.
+ * What waits is not lost, and finds as many sectors as @task leaves; if these are
+ * others, the disk says so after that.
  *
  * Context: process context, not in a worker of the disk.
  * Return: what @task->run returned, or the error of a flush before it.
@@ -100,9 +149,10 @@ int vmdk_run_quiesced(struct vmdk_disk *disk, struct vmdk_task *task)
 	noio = memalloc_noio_save();
 	vmdk_quiesce(disk);
 	ret = vmdk_run_task(disk, task);
-	set_capacity_and_notify(disk->disk, disk->chain->sectors);
-	blk_mq_unquiesce_queue(disk->disk->queue);
+	vmdk_unquiesce(disk);
 	memalloc_noio_restore(noio);
+	/* Who has the lock that this takes may be waiting for I/O of the disk. */
+	set_capacity_and_notify(disk->disk, disk->chain->sectors);
 	return ret;
 }
 

@@ -496,6 +496,12 @@ static int vmdk_chain_may_free(struct vmdk_chain *chain)
 	return ret;
 }
 
+/* Of a disk that became smaller, the end may be in the midst of what waited. */
+static int vmdk_check_end(const struct vmdk_io *io)
+{
+	return unlikely(io->sector + io->left > io->chain->sectors) ? -EIO : 0;
+}
+
 /**
  * vmdk_chain_submit - serve a read or a write
  * @io: with @io->chain, @op, @sector, @left, @refill, @resume, @done set, @refs
@@ -509,9 +515,9 @@ static int vmdk_chain_may_free(struct vmdk_chain *chain)
  */
 void vmdk_chain_submit(struct vmdk_io *io)
 {
-	int ret = 0;
+	int ret = vmdk_check_end(io);
 
-	if (io->op == REQ_OP_WRITE)
+	if (!ret && io->op == REQ_OP_WRITE)
 		ret = vmdk_chain_may_write(io->chain);
 	while (!ret && io->left)
 		ret = vmdk_submit_piece(io);
@@ -607,7 +613,7 @@ static int vmdk_zero_piece(struct vmdk_io *io)
  */
 void vmdk_chain_zero(struct vmdk_io *io)
 {
-	int ret = 0;
+	int ret = vmdk_check_end(io);
 
 	while (!ret && io->left) {
 		ret = vmdk_chain_may_free(io->chain);

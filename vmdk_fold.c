@@ -489,10 +489,10 @@ static void vmdk_fold_free(struct vmdk_fold *fold)
 /* From now on, or no longer, the fold learns of what is written. */
 static void vmdk_fold_watch(struct vmdk_disk *disk, struct vmdk_fold *fold)
 {
-	unsigned int flags = compat_freeze_queue(disk->disk->queue);
+	unsigned int noio = vmdk_freeze(disk);
 
 	WRITE_ONCE(disk->fold, fold);
-	compat_unfreeze_queue(disk->disk->queue, flags);
+	vmdk_unfreeze(disk, noio);
 }
 
 static void vmdk_fold_start(struct vmdk_fold *fold)

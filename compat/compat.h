@@ -10,7 +10,6 @@
 #include <linux/blkdev.h>
 #include <linux/fs.h>
 #include <linux/pagemap.h>
-#include <linux/sched/mm.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 
@@ -106,29 +105,8 @@ static inline void compat_set_limits(struct request_queue *q,
 
 /* --------------------------------------------------------------- queue freeze */
 
-#ifdef HAVE_FREEZE_MEMFLAGS
-
-#define compat_freeze_queue(q)		blk_mq_freeze_queue(q)
-#define compat_unfreeze_queue(q, flags)	blk_mq_unfreeze_queue(q, flags)
-
-#else
-
-/* What waits for memory while a queue is frozen must not wait for that queue. */
-static inline unsigned int compat_freeze_queue(struct request_queue *q)
-{
-	unsigned int flags = memalloc_noio_save();
-
-	blk_mq_freeze_queue(q);
-	return flags;
-}
-
-static inline void compat_unfreeze_queue(struct request_queue *q,
-					 unsigned int flags)
-{
-	blk_mq_unfreeze_queue(q);
-	memalloc_noio_restore(flags);
-}
-
+#ifndef HAVE_FREEZE_MEMFLAGS
+#define blk_mq_unfreeze_queue_nomemrestore(q)	blk_mq_unfreeze_queue(q)
 #endif
 
 /* ------------------------------------------------------------------ page cache */

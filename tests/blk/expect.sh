@@ -204,6 +204,24 @@ no_disks()
 	done
 }
 
+# Disk $dev, which is being changed, comes to answer no more, whatever is asked for: then
+# process $reader is still waiting for the 64 KiB from 64 KiB * $1 on, in file "got".
+stands_still()
+{
+	# shellcheck disable=SC2034	# the caller's
+	reader=""
+	wait_for "has_stopped $1" 20 || fail "the disk went on"
+}
+
+# shellcheck disable=SC2317,SC2329	# called by wait_for
+has_stopped()
+{
+	dd if="$dev" of=got bs=64K skip="$1" count=1 iflag=direct status=none &
+	reader=$!
+	# shellcheck disable=SC2016	# evaluated later
+	! wait_for '! [ -e /proc/$reader ]' 1
+}
+
 # Disk $1 goes without anyone who waits for it: at the last close of a lazy detach; or,
 # refused, when the kernel has looked for partitions, from Linux 6.9 on after the call.
 disk_goes()
