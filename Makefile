@@ -115,7 +115,8 @@ test-debug:
 	tests/guest/deps build guest debug demo test
 	tests/guest/prepare 7.2-debug
 	tests/run -k 7.2-debug -j 2 $(TESTS)
-	[ -n "$(TESTS)" ] || VMDK_LONG=1 tests/run -k 7.2-debug -j 2 510- 513- 520-
+	[ -n "$(TESTS)" ] || VMDK_LONG=1 VMDK_RESULTS=$(CURDIR)/build/test-results/long \
+		tests/run -k 7.2-debug -j 2 510- 513- 520-
 
 test-races: VMDK_SLOWER ?= 5
 test-races: TESTS ?= 001 200 201 202 203 309 600 722 731 809
@@ -135,8 +136,7 @@ kernels:
 unit: $(UNIT_TESTS)
 
 clean:
-	rm -rf build/tools build/tests build/unit build/module build/guest \
-		build/test-results
+	[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name kernels -exec rm -rf {} +
 
 .PHONY: all help module sign deps install uninstall test test-long test-guest test-fuzz \
 	test-stress test-debug test-races bench bench-check demo kernels unit clean

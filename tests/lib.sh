@@ -51,6 +51,7 @@ fail()
 skip()
 {
 	echo "$*" > "$TEST_STATE/reason"
+	touch "$TEST_STATE/skipped"
 	echo "SKIP: $*"
 	exit 4
 }
@@ -64,7 +65,7 @@ failed_command()
 	echo "FAIL: ${0##*/}:$2: status $1 of: $3" >&2
 }
 set -o errtrace
-trap '[ "$BASH_SUBSHELL" != 0 ] || failed_command $? $LINENO "$BASH_COMMAND"' ERR
+trap '_status=$?; [ "$BASH_SUBSHELL" != 0 ] || failed_command $_status $LINENO "$BASH_COMMAND"' ERR
 
 # Runs "$@" when the test ends, however it ends; the last one first. It may be
 # called in a subshell.

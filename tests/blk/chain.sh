@@ -57,7 +57,8 @@ new_base()
 # disks, and no flat ones as parents.
 has_zeroed_grains()
 {
-	! vmdkctl check --chain "$1" | grep -q ' 0 zeroed'
+	vmdkctl check --chain "$1" > check.log || fail "vmdkctl check: status $? of $1"
+	! grep -q ' 0 zeroed' check.log
 }
 
 # Judges of child $1 that must hold raw file $2; $3: some of "qemu libvmdk".

@@ -4,7 +4,7 @@
 # and "BATCH pointer SECTOR": what a batch of writes makes durable, and what then points
 # to it. TRACE is the kernel's, of requests, with marks "begin BATCH" and "end BATCH"; at
 # the end all is flushed. What was complete when a flush began is durable when the flush
-# is complete.
+# is complete; of flushes, a queue has one at a time.
 
 FNR == NR {
 	role[$1, $3] = $2
@@ -42,9 +42,11 @@ function end(   sector)
 
 function issue_write(   sector, points)
 {
-	for (sector = from; sector < to; sector++)
+	for (sector = from; sector < to; sector++) {
+		delete done[sector]
 		if (sector in pointer)
 			points = sector
+	}
 	if (!points)
 		return
 	for (sector in target)
@@ -71,12 +73,12 @@ function request(at,   rwbs, is_issue)
 	if (rwbs ~ /^F/ && from == to) {
 		if (is_issue)
 			flushing = FNR
-		else
+		else if ($NF == "[0]")
 			flushed = flushing
 	} else if (rwbs ~ /W/) {
 		if (is_issue)
 			issue_write()
-		else
+		else if ($NF == "[0]")
 			complete_write()
 	}
 }
@@ -88,6 +90,7 @@ function request(at,   rwbs, is_issue)
 
 /: tracing_mark_write: end / {
 	end()
+	seen[batch]
 	batch = ""
 }
 
@@ -96,4 +99,12 @@ batch != "" && match($0, /: block_rq_(issue|complete): /) {
 		;
 	if ($(at + 1) == dev)
 		request(at)
+}
+
+END {
+	for (key in role) {
+		split(key, part, SUBSEP)
+		if (!(part[1] in seen) && !told[part[1]]++)
+			print "batch " part[1] ": not in the trace"
+	}
 }

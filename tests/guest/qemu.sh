@@ -18,8 +18,8 @@ kvm_works()
 	[ "$(cat "$known")" = yes ]
 }
 
-# It has better checks of memory than the others, and is slower by far. Of slub's
-# checks, tests/guest/agent wants the allocators' names.
+# It is slower by far, for races between CPUs alone: of slub's checks it has the names
+# of who allocated, which tests/guest/agent wants.
 suit_debug_kernel()
 {
 	mem=$(($(numfmt --from=iec "$mem") * 3 / 2 + (256 << 20)))B

@@ -83,7 +83,7 @@ make_image()
 	*)	die "no kind $2" ;;
 	esac
 	# Made by the attach, an overlay has none yet.
-	[ "$2" = overlay ] || head -c 64K disk.vmdk | grep -a -m 1 '^CID=' > ../cut/cid
+	[ "$2" = overlay ] || grep -a -m 1 '^CID=' <(head -c 64K disk.vmdk) > ../cut/cid
 	cd - >/dev/null
 }
 
@@ -111,7 +111,9 @@ attach_kept()
 judge_kind()
 {
 	local kind=$1 what=$2 word="ok"
-	run_kind "$kind" > "$work/$kind.said" 2>&1 || word="not ok"
+	# In the background, a command that fails ends it, in spite of what follows.
+	run_kind "$kind" > "$work/$kind.said" 2>&1 &
+	wait $! || word="not ok"
 	{
 		echo "$word - $what, $kind"
 		sed 's/^/# /' "$work/$kind.said"
