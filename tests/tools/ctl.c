@@ -1834,11 +1834,14 @@ static void fuzz_number(struct fuzz *f)
 
 /* ---- disks that change ---- */
 
+/* A new file: who has the disk of the last one open may keep that, detached lazily. */
 static void copy_file(const char *from, const char *to)
 {
 	int in = open_file(from, O_RDONLY);
-	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int out;
 
+	unlink(to);
+	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (out < 0)
 		die(to);
 	copy_data(in, out, to);
