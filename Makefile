@@ -28,7 +28,7 @@ help:
 	@echo "make test-fuzz  what parses images, 20 million times"
 	@echo "make test-stress  an hour of load, and of swapping"
 	@echo "make test-power 12,000 power cuts (test-cuts), 500 guests that are killed"
-	@echo "                (test-kills), and proof that the cuts find faults (test-prove)"
+	@echo "                (test-kills), and proof that faults are found (test-prove)"
 	@echo "make bench      measure it against loop, qemu-nbd and others"
 	@echo "make bench-check  the same, and fail where a figure is over its bar"
 	@echo "make            build vmdkctl"

@@ -6,7 +6,7 @@
 #	make test-kills		500 guests that are killed: KILLS for each kind, from
 #				SEED on; with KILLED=7.2-debug, which is fast once it
 #				is built
-#	make test-prove		proof that the cuts find what is wrong
+#	make test-prove		proof that the cuts, or tests, find what is wrong
 
 POWER_BUILD := build/power
 
