@@ -77,15 +77,15 @@ static int vmdk_task_flush(struct vmdk_task *task)
  */
 unsigned int vmdk_freeze(struct vmdk_disk *disk)
 {
-	struct request_queue *q = disk->disk->queue;
 	unsigned int noio = memalloc_noio_save();
 	unsigned int ms;
 
 	for (ms = 250;; ms *= 2) {
-		blk_freeze_queue_start(q);
-		if (blk_mq_freeze_queue_wait_timeout(q, msecs_to_jiffies(ms)))
+		blk_freeze_queue_start(disk->disk->queue);
+		if (blk_mq_freeze_queue_wait_timeout(disk->disk->queue,
+						     msecs_to_jiffies(ms)))
 			return noio;
-		blk_mq_unfreeze_queue_nomemrestore(q);
+		blk_mq_unfreeze_queue_nomemrestore(disk->disk->queue);
 		msleep(ms / 8);
 	}
 }
