@@ -102,28 +102,28 @@ test-fuzz:
 	tests/guest/deps build demo test fuzz
 	tests/fuzz -n $(or $(RUNS),4000000) -a $(or $(SECONDS),300) -c
 
-test-stress: VMDK_SECONDS ?= 3600
+# What comes from the environment is set in the recipes: a default for one target takes
+# it away from the programs of all others.
 test-stress:
 	tests/guest/deps build guest demo test
 	tests/guest/prepare 6.1
-	VMDK_SECONDS=$(VMDK_SECONDS) tests/run -j 2 900- 901-
+	VMDK_SECONDS=$(or $(VMDK_SECONDS),3600) tests/run -j 2 900- 901-
 
 # Kernels with checkers take some 20 minutes to build, once.  All tests in their short
 # forms, and the long ones that such a kernel is for.
-test-debug: export VMDK_SLOWER ?= 5
 test-debug:
 	tests/guest/deps build guest debug demo test
 	tests/guest/prepare 7.2-debug
-	tests/run -k 7.2-debug -j 2 $(TESTS)
-	[ -n "$(TESTS)" ] || VMDK_LONG=1 VMDK_RESULTS=$(CURDIR)/build/test-results/long \
+	VMDK_SLOWER=$(or $(VMDK_SLOWER),5) tests/run -k 7.2-debug -j 2 $(TESTS)
+	[ -n "$(TESTS)" ] || VMDK_LONG=1 VMDK_SLOWER=$(or $(VMDK_SLOWER),5) \
+		VMDK_RESULTS=$(CURDIR)/build/test-results/long \
 		tests/run -k 7.2-debug -j 2 510- 513- 520-
 
-test-races: VMDK_SLOWER ?= 5
 test-races: TESTS ?= 001 200 201 202 203 309 600 722 731 809
 test-races:
 	tests/guest/deps build guest debug demo test
 	tests/guest/prepare 6.1-kcsan
-	VMDK_LONG=1 VMDK_SLOWER=$(VMDK_SLOWER) tests/run -k 6.1-kcsan $(TESTS)
+	VMDK_LONG=1 VMDK_SLOWER=$(or $(VMDK_SLOWER),5) tests/run -k 6.1-kcsan $(TESTS)
 
 demo:
 	tests/guest/deps build guest demo
