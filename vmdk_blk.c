@@ -425,16 +425,8 @@ static blk_status_t vmdk_queue_rq(struct blk_mq_hw_ctx *hctx,
 	case REQ_OP_WRITE_ZEROES:
 		if (!queue->disk->chain->writable)
 			return BLK_STS_IOERR;
-		fallthrough;
-	case REQ_OP_READ:
-		/*
-		 * It may have waited while the disk became smaller.  Of several bios,
-		 * some may be before the end: vmdk_chain_submit() finds out.
-		 */
-		if (blk_rq_pos(rq) + blk_rq_sectors(rq) >
-		    queue->disk->chain->sectors && rq->bio == rq->biotail)
-			return BLK_STS_IOERR;
 		break;
+	case REQ_OP_READ:
 	case REQ_OP_FLUSH:
 		break;
 	default:

@@ -496,7 +496,10 @@ static int vmdk_chain_may_free(struct vmdk_chain *chain)
 	return ret;
 }
 
-/* Of a disk that became smaller, the end may be in the midst of what waited. */
+/*
+ * A request may have waited while the disk became smaller.  If the end is in its midst,
+ * it fails as a whole; then the bios of a read or a write are served one by one.
+ */
 static int vmdk_check_end(const struct vmdk_io *io)
 {
 	return unlikely(io->sector + io->left > io->chain->sectors) ? -EIO : 0;
@@ -571,7 +574,7 @@ static int vmdk_peek_piece(struct vmdk_io *io)
  */
 bool vmdk_chain_peek(struct vmdk_io *io)
 {
-	int ret = 0;
+	int ret = vmdk_check_end(io);
 
 	rcu_read_lock();
 	while (io->left && !ret)
