@@ -65,6 +65,7 @@ failed_command()
 	echo "FAIL: ${0##*/}:$2: status $1 of: $3" >&2
 }
 set -o errtrace
+# shellcheck disable=SC2154	# the trap sets it first
 trap '_status=$?; [ "$BASH_SUBSHELL" != 0 ] || failed_command $_status $LINENO "$BASH_COMMAND"' ERR
 
 # Runs "$@" when the test ends, however it ends; the last one first. It may be

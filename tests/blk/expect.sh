@@ -213,7 +213,7 @@ stands_still()
 	wait_for "has_stopped $1" 20 || fail "the disk went on"
 }
 
-# shellcheck disable=SC2317,SC2329	# called by wait_for
+# shellcheck disable=SC2317,SC2329,SC2034	# called by wait_for; the caller's
 has_stopped()
 {
 	dd if="$dev" of=got bs=64K skip="$1" count=1 iflag=direct status=none &
