@@ -55,7 +55,8 @@ quoted()
 }
 
 # A PC's own arguments: as above.
-PC_ARGS="console=ttyS0 mitigations=off nokaslr tsc=reliable no_timer_check"
+PC_ARGS="console=ttyS0 mitigations=off nokaslr tsc=reliable no_timer_check \
+sysrq_always_enabled"
 
 machine_args()
 {
@@ -69,6 +70,8 @@ machine_args()
 		-kernel "$kdir/vmlinux" -initrd "$BUILD/guest/$kver.initramfs"
 		-append "$PC_ARGS $KERNEL_ARGS $memory_args $hang_args$kernel_args"
 		-serial "file:$(quoted "$outdir/console.log")"
+		-chardev "pipe,id=monitor,path=$(quoted "$rundir/monitor")"
+		-mon chardev=monitor
 		-device virtio-serial-pci
 		-chardev "file,id=output,path=$(quoted "$rundir/output")"
 		-device "virtserialport,chardev=output,nr=1"
@@ -89,6 +92,21 @@ machine_args()
 # and 3 from the start: the pipes end when it ends, however it ends.
 start_machine()
 {
+	mkfifo "$rundir/monitor.in" "$rundir/monitor.out"
 	setpriv --pdeathsig KILL qemu-system-x86_64 "${args[@]}" </dev/null \
 		>"$rundir/state" 3>"$rundir/output" 2>"$rundir/machine.log" &
+}
+
+# Has a kernel whose programs say nothing any more put on its console what its CPUs do,
+# how its memory is, and who is blocked: by its keyboard. Its help marks the end.
+ask_kernel()
+{
+	local key
+	for key in l m w h; do
+		echo "sendkey alt-sysrq-$key"
+	done > "$rundir/monitor.in"
+	for _ in {1..20}; do
+		! grep -qa 'sysrq: HELP' "$outdir/console.log" || return 0
+		sleep 1
+	done
 }
