@@ -251,6 +251,13 @@ mbr_table()
 		seek=$((sector * 512 + 446)) conv=notrunc,fsync status=none
 }
 
+# Sets tracing to the folder of what the kernel can trace.
+find_tracing()
+{
+	tracing=/sys/kernel/tracing
+	[ -e $tracing/trace ] || mount -t tracefs tracefs $tracing
+}
+
 # Makes /dev/mapper/under, on a RAM disk of $1 MiB, with a file system that
 # "${@:2}" makes of it.
 make_under()
