@@ -192,8 +192,9 @@ start_udev()
 	[ -x $udevd ] || skip "no $udevd"
 	mkdir -p /run/udev/rules.d
 	cp "$TOP"/tools/udev/*.rules /run/udev/rules.d/
-	$udevd --daemon
-	on_exit udevadm control --exit
+	$udevd &
+	on_exit kill_child $!
+	wait_for "udevadm control --ping 2>/dev/null" 20 || fail "no udevd"
 	udevadm settle
 }
 
