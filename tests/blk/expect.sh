@@ -229,6 +229,26 @@ disk_goes()
 	wait_for "[ ! -e /sys/block/$1 ]" 30 || fail "$1 is left"
 }
 
+# The only disk, of extent $1, goes, though no call ends then: what lets go of its file,
+# and then of its number, comes after that.
+unheard_goes()
+{
+	disk_goes vmdk0
+	wait_for "is_first $1" 30 || fail "$1, or number 0, is in use"
+}
+
+# shellcheck disable=SC2317,SC2329	# called by wait_for
+is_first()
+{
+	local index
+	ask attach "$1"
+	[[ $said != EBUSY* ]] || return
+	[[ $said = "ok "* ]] || fail "ctl attach $1: $said"
+	index=${said#ok }
+	answers ok detach "$index"
+	[ "$index" = 0 ]
+}
+
 # And a moment later, its files are closed: image $1 is anybody's again.
 lock_goes()
 {
