@@ -110,6 +110,11 @@ judge()
 	dd if=/dev/ram0 of=marks bs=512 count=5 iflag=direct status=none
 	dev=$(attach --no-partscan "$file")
 	"$POWERCUT" verify ops marks "$dev" "$base" || fail "$file is not what it was"
-	[ ! -e kept.raw ] || cmp "$dev" kept.raw || fail "$file: lost after a flush"
+	if [ -e kept.raw ]; then
+		# A resize that failed may leave more sectors than the disk showed, but
+		# nothing in them: see vmdk_resize.c.
+		truncate -s ">$(blockdev --getsize64 "$dev")" kept.raw
+		cmp "$dev" kept.raw || fail "$file: lost after a flush"
+	fi
 	vmdkctl detach "$dev"
 }
