@@ -104,9 +104,9 @@ ask_kernel()
 	local key
 	for key in l m w h; do
 		echo "sendkey alt-sysrq-$key"
-	done > "$rundir/monitor.in"
+	done 1<> "$rundir/monitor.in"	# nobody may be there to read it
 	for _ in {1..20}; do
-		! grep -qa 'sysrq: HELP' "$outdir/console.log" || return 0
+		! grep -qas 'sysrq: HELP' "$outdir/console.log" || return 0
 		sleep 1
 	done
 }
