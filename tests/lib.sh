@@ -192,7 +192,7 @@ start_udev()
 	[ -x $udevd ] || skip "no $udevd"
 	mkdir -p /run/udev/rules.d
 	cp "$TOP"/tools/udev/*.rules /run/udev/rules.d/
-	$udevd &
+	$udevd &	# not a daemon: its end, which may take a while, is awaited
 	on_exit kill_child $!
 	wait_for "udevadm control --ping 2>/dev/null" 20 || fail "no udevd"
 	udevadm settle

@@ -229,6 +229,12 @@ disk_goes()
 	wait_for "[ ! -e /sys/block/$1 ]" 30 || fail "$1 is left"
 }
 
+# And a moment later, its files are closed: image $1 is anybody's again.
+lock_goes()
+{
+	wait_for "qemu-img check -q $1" 30 || fail "$1 is locked"
+}
+
 # The only disk, of extent $1, goes, though no call ends then: what lets go of its file,
 # and then of its number, comes after that.
 unheard_goes()
@@ -247,12 +253,6 @@ is_first()
 	index=${said#ok }
 	answers ok detach "$index"
 	[ "$index" = 0 ]
-}
-
-# And a moment later, its files are closed: image $1 is anybody's again.
-lock_goes()
-{
-	wait_for "qemu-img check -q $1" 30 || fail "$1 is locked"
 }
 
 # Writes a partition table: mbr_table FILE SECTOR TYPE:FIRST:SECTORS...
