@@ -6,6 +6,8 @@ CFLAGS ?= -O2 -g -Wall -Wextra
 TEST_TOOLS_BUILD := build/tests
 TEST_TOOLS_CPPFLAGS := -D_FILE_OFFSET_BITS=64 -Iinclude -Itests/unit
 TEST_TOOLS := $(addprefix $(TEST_TOOLS_BUILD)/,exercise mkimage ctl faulty files fill mutants uevents mkforeign cold)
+CTL_OBJECTS := $(addprefix $(TEST_TOOLS_BUILD)/,ctl.o ctl_base.o ctl_request.o \
+	ctl_files.o ctl_device.o ctl_fuzz.o detach.o starve.o)
 MKFOREIGN_OBJECTS := $(addprefix $(TEST_TOOLS_BUILD)/,mkforeign.o mkvmdk.o \
 	mkstream.o mkcowd.o mksesparse.o)
 TEST_TOOLS_OBJECTS := $(patsubst tests/tools/%.c,$(TEST_TOOLS_BUILD)/%.o,$(wildcard tests/tools/*.c))
@@ -18,7 +20,7 @@ $(TEST_TOOLS_BUILD)/exercise: $(addprefix $(TEST_TOOLS_BUILD)/,exercise.o stamp.
 $(TEST_TOOLS_BUILD)/cold: $(addprefix $(TEST_TOOLS_BUILD)/,cold.o stamp.o)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-$(TEST_TOOLS_BUILD)/ctl: $(addprefix $(TEST_TOOLS_BUILD)/,ctl.o detach.o starve.o)
+$(TEST_TOOLS_BUILD)/ctl: $(CTL_OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 $(TEST_TOOLS_BUILD)/mutants: $(addprefix $(TEST_TOOLS_BUILD)/,mutants.o detach.o)
