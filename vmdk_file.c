@@ -284,6 +284,16 @@ err_free:
 	return shared ?: ERR_PTR(ret);
 }
 
+/*
+ * Where a write has failed, the page cache shows what the disk does not have, and takes
+ * it for clean: whoever opened the file next would build on tables that are not there.
+ */
+static void vmdk_file_forget_lost(struct vmdk_file *vf)
+{
+	if (vf->sync_error || filemap_check_wb_err(vf->mapping, vf->since))
+		invalidate_inode_pages2(vf->mapping);
+}
+
 /**
  * vmdk_file_put - let go of a file
  * @vf: from vmdk_file_get(), or NULL
@@ -296,6 +306,8 @@ void vmdk_file_put(struct vmdk_file *vf)
 
 	if (!vf)
 		return;
+	/* Before anybody else can have it. */
+	vmdk_file_forget_lost(vf);
 	mutex_lock(&claimed_lock);
 	last = !--vf->refs;
 	if (last)

@@ -177,6 +177,24 @@ static int even_out_extent(const struct vmdk_image_extent *extent)
 	return ret;
 }
 
+/*
+ * Where a write has failed, the page cache shows what the disk does not have.  What is
+ * looked at from now on is what it has.
+ */
+static int forget_cache(const struct vmdk_image_extent *extent)
+{
+	int ret;
+
+	if (fsync(extent->fd)) {
+		ret = -errno;
+		vmdkctl_error("%s: what was written to it before may be lost: %s",
+			      extent->path, strerror(-ret));
+		return ret;
+	}
+	posix_fadvise(extent->fd, 0, 0, POSIX_FADV_DONTNEED);
+	return 0;
+}
+
 /* Nothing is changed before every extent has been found sound. */
 static int verify_image(const struct vmdk_image *image, struct verdict *verdict)
 {
@@ -186,7 +204,10 @@ static int verify_image(const struct vmdk_image *image, struct verdict *verdict)
 
 	for (i = 0; i < image->nr_extents && !ret && !verdict->reason; i++) {
 		extent = &image->extents[i];
-		if (extent->has_header && !extent->read_only)
+		if (!extent->has_header || extent->read_only)
+			continue;
+		ret = forget_cache(extent);
+		if (!ret)
 			ret = verify_extent(extent, verdict);
 	}
 	for (i = 0; i < image->nr_extents && !ret && !verdict->reason; i++) {

@@ -303,15 +303,19 @@ release_under()
 	dmsetup resume --noudevsync under
 }
 
-# Changes what /dev/mapper/under does, from now on: linear, error (all fails), or
-# error_writes (writes fail, reads do not).
+# Changes what /dev/mapper/under does, from now on: linear, error (all fails),
+# error_writes (writes fail, reads do not), or that in sectors $2 to $3 alone.
 switch_under()
 {
-	local table="0 $UNDER_SECTORS"
+	local table="0 $UNDER_SECTORS" fails="flakey /dev/ram0"
 	case $1 in
 	linear)		table+=" linear /dev/ram0 0" ;;
 	error)		table+=" error" ;;
-	error_writes)	table+=" flakey /dev/ram0 0 0 3600 1 error_writes" ;;
+	error_writes)	table+=" $fails 0 0 3600 1 error_writes" ;;
+	error_part)
+		table="0 $2 linear /dev/ram0 0
+			$2 $(($3 - $2)) $fails $2 0 3600 1 error_writes
+			$3 $((UNDER_SECTORS - $3)) linear /dev/ram0 $3" ;;
 	esac
 	hold_under
 	dmsetup load under --table "$table"
