@@ -675,6 +675,20 @@ static int vmdk_check_windows(const struct vmdk_link *link,
 	return 0;
 }
 
+/* A link that is to become the top is not among those of the chain yet. */
+static int vmdk_check_all_windows(const struct vmdk_chain *chain,
+				  const struct vmdk_link *link,
+				  const struct vmdk_extent *ext,
+				  struct vmdk_fault *fault)
+{
+	int ret = vmdk_check_windows(link, ext, fault);
+	u32 i;
+
+	for (i = 0; i < chain->nr_links && !ret; i++)
+		ret = vmdk_check_windows(&chain->links[i], ext, fault);
+	return ret;
+}
+
 static int vmdk_extent_get_file(struct vmdk_chain *chain,
 				struct vmdk_extent *ext,
 				const struct vmdk_extent_info *info,
@@ -729,7 +743,6 @@ int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
 		     struct vmdk_fault *fault)
 {
 	int ret;
-	u32 i;
 
 	ext->start = info->start;
 	ext->sectors = info->sectors;
@@ -747,9 +760,8 @@ int vmdk_extent_open(struct vmdk_chain *chain, const struct vmdk_link *link,
 		ret = vmdk_flat_open(ext, info, fault);
 	else
 		ret = vmdk_sparse_open(chain, ext, info, verified, fault);
-	for (i = 0; i < chain->nr_links && !ret; i++)
-		if (info->kind == VMDK_KIND_DEVICE)
-			ret = vmdk_check_windows(&chain->links[i], ext, fault);
+	if (info->kind == VMDK_KIND_DEVICE && !ret)
+		ret = vmdk_check_all_windows(chain, link, ext, fault);
 	if (!ret && ext->access == VMDK_ACCESS_RW)
 		vmdk_extent_set_discard(chain, ext);
 	return ret;
