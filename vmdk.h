@@ -139,6 +139,9 @@ struct vmdk_file *vmdk_file_get(int fd, bool writable, bool direct,
 void vmdk_file_put(struct vmdk_file *vf);
 void vmdk_file_demote(struct vmdk_file *vf);
 bool vmdk_file_same(const struct vmdk_file *a, const struct vmdk_file *b);
+bool vmdk_file_lies_on(const struct vmdk_file *vf,
+		       const struct block_device *whole);
+u32 vmdk_file_block(const struct vmdk_file *vf);
 int vmdk_file_set_windows(struct vmdk_file *vf,
 			  const struct vmdk_window_info *infos, u32 nr,
 			  struct vmdk_fault *fault);

@@ -176,6 +176,25 @@ void vmdk_disk_set_backing(struct vmdk_disk *disk, struct file *file,
 
 /* -------------------------------------------------------------- snapshot */
 
+/* It would wait for itself: a file on what is mounted from the disk. */
+static int vmdk_check_not_above(const struct vmdk_disk *disk,
+				const struct vmdk_push *push,
+				struct vmdk_fault *fault, u32 *fault_extent)
+{
+	const struct vmdk_extent *ext;
+
+	vmdk_for_each_extent(ext, &push->link) {
+		if (!ext->file ||
+		    !vmdk_file_lies_on(ext->file, disk->disk->part0))
+			continue;
+		*fault_extent = ext - push->link.extents;
+		vmdk_fault_set(fault, VMDK_NO_OFFSET,
+			       "lies on the disk itself");
+		return -EDEADLK;
+	}
+	return 0;
+}
+
 static int vmdk_task_push(struct vmdk_task *task)
 {
 	return vmdk_chain_push(task->chain, task->push);
@@ -198,6 +217,9 @@ static int vmdk_do_snapshot(struct vmdk_disk *disk, struct vmdk_config *config,
 	task.push = push;
 	ret = vmdk_chain_prepare(disk->chain, config, push, fault,
 				 &attach->fault_extent);
+	if (!ret)
+		ret = vmdk_check_not_above(disk, push, fault,
+					   &attach->fault_extent);
 	if (!ret)
 		ret = vmdk_run_quiesced(disk, &task);
 	if (ret)

@@ -497,6 +497,16 @@ static u64 vmdk_table_room(const struct vmdk_sparse *sparse)
 	return (u64)DIV_ROUND_UP(absent, piece / need) * piece;
 }
 
+/* A block of the file may hold a table beside a grain, and tables are buffered. */
+static void vmdk_widen_dio(struct vmdk_sparse *sparse)
+{
+	u32 block = max_t(u32, PAGE_SIZE, vmdk_file_block(sparse->file));
+
+	if (sparse->kind == VMDK_KIND_COWD ||
+	    sparse->geo.grain_sectors << SECTOR_SHIFT < block)
+		sparse->file->dio_mask |= block - 1;
+}
+
 static int vmdk_set_up(struct vmdk_sparse *sparse, u64 file_bytes)
 {
 	const struct vmdk_geometry *geo = &sparse->geo;
@@ -527,10 +537,7 @@ static int vmdk_set_up(struct vmdk_sparse *sparse, u64 file_bytes)
 	sparse->marked = geo->unclean;
 	sparse->chain->grain_bytes = max(sparse->chain->grain_bytes,
 					 geo->grain_sectors << SECTOR_SHIFT);
-	/* A page may hold a table beside a grain, and tables are buffered. */
-	if (sparse->kind == VMDK_KIND_COWD ||
-	    geo->grain_sectors << SECTOR_SHIFT < PAGE_SIZE)
-		sparse->file->dio_mask |= PAGE_SIZE - 1;
+	vmdk_widen_dio(sparse);
 	return 0;
 }
 

@@ -346,6 +346,32 @@ bool vmdk_file_same(const struct vmdk_file *a, const struct vmdk_file *b)
 	return vmdk_file_inode(a) == vmdk_file_inode(b);
 }
 
+/**
+ * vmdk_file_lies_on - is a file on a file system of a disk, or is it that device?
+ * @vf: the file
+ * @whole: the disk's
+ *
+ * What lies in between, as device-mapper and loop do, is not looked through.
+ */
+bool vmdk_file_lies_on(const struct vmdk_file *vf,
+		       const struct block_device *whole)
+{
+	const struct block_device *bdev = vf->role == VMDK_ROLE_DEVICE ?
+					  vmdk_file_bdev(vf) :
+					  vmdk_file_inode(vf)->i_sb->s_bdev;
+
+	return bdev && bdev_whole(bdev) == whole;
+}
+
+/**
+ * vmdk_file_block - bytes that a file system may write together
+ * @vf: the file
+ */
+u32 vmdk_file_block(const struct vmdk_file *vf)
+{
+	return i_blocksize(vf->mapping->host);
+}
+
 /* Bytes of the file as it is. */
 static u64 vmdk_file_end(const struct vmdk_file *vf)
 {
