@@ -578,6 +578,8 @@ struct vmdk_config;
 
 /**
  * struct vmdk_push - a link that is about to become the top of a chain
+ * @chain: the chain; NULL: nothing of it is changed yet
+ * @gd_entries: that it has without the link
  * @link: its extents, open
  * @patches: of its descriptor
  * @nr_patches: how many
@@ -586,6 +588,8 @@ struct vmdk_config;
  * @parent_cid: that it expects of the top
  */
 struct vmdk_push {
+	struct vmdk_chain *chain;
+	u32 gd_entries;
 	struct vmdk_link link;
 	struct vmdk_chain_patch patches[VMDK_MAX_PATCHES];
 	u32 nr_patches;

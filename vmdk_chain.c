@@ -431,6 +431,8 @@ int vmdk_chain_prepare(struct vmdk_chain *chain,
 		return vmdk_fault_set(fault, VMDK_NO_OFFSET,
 				      "the link has %llu sectors, the disk %llu",
 				      config->links->sectors, chain->sectors);
+	push->chain = chain;
+	push->gd_entries = chain->gd_entries;
 	push->cid = attach->cid;
 	push->new_cid = attach->new_cid;
 	push->parent_cid = attach->parent_cid;
@@ -458,6 +460,8 @@ void vmdk_chain_cancel(struct vmdk_push *push)
 {
 	vmdk_link_close(&push->link);
 	vmdk_close_patches(push->patches, push->nr_patches);
+	if (push->chain)
+		push->chain->gd_entries = push->gd_entries;
 }
 
 /* From now on, a parent. */
