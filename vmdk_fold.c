@@ -400,14 +400,37 @@ static int vmdk_fold_check_access(const struct vmdk_link *top,
 	return 0;
 }
 
-/* The new content id is for the end, not for the first write. */
+/* The parent was not left clean, and nobody has checked it. */
+static int vmdk_fold_check_clean(const struct vmdk_link *parent,
+				 struct vmdk_fault *fault, u32 *fault_extent)
+{
+	const struct vmdk_extent *ext;
+
+	vmdk_for_each_extent(ext, parent) {
+		if (!ext->sparse || !ext->sparse->geo.unclean)
+			continue;
+		*fault_extent = ext - parent->extents;
+		vmdk_fault_set(fault, ext->sparse->layout.unclean_pos,
+			       "header: uncleanShutdown is set: check the image first");
+		return -EUCLEAN;
+	}
+	return 0;
+}
+
+/*
+ * The new content id is for the end, not for the first write.  That the links are the
+ * right ones is found out first: who checks the parent, and makes its tables alike, must
+ * not do so to the file of another disk.
+ */
 static int vmdk_fold_open(struct vmdk_fold *fold, struct vmdk_config *config,
 			  struct vmdk_fault *fault)
 {
+	bool verified = config->attach.flags & VMDK_ATTACH_VERIFIED;
 	struct vmdk_chain *chain = fold->chain;
 	struct vmdk_chain *target;
 	int ret;
 
+	config->attach.flags |= VMDK_ATTACH_VERIFIED;
 	if (chain->direct)
 		config->attach.flags |= VMDK_ATTACH_DIRECT_IO;
 	config->attach.cache_size = chain->cache.limit;
@@ -419,9 +442,14 @@ static int vmdk_fold_open(struct vmdk_fold *fold, struct vmdk_config *config,
 	target->begun = true;
 	fold->target = target;
 	ret = vmdk_fold_check_links(chain, target, fault);
-	return ret ?: vmdk_fold_check_access(&chain->links[0],
+	if (!ret)
+		ret = vmdk_fold_check_access(&chain->links[0],
 					     &target->links[0], fault,
 					     &config->attach.fault_extent);
+	if (!ret && !verified)
+		ret = vmdk_fold_check_clean(&target->links[0], fault,
+					    &config->attach.fault_extent);
+	return ret;
 }
 
 static int vmdk_fold_alloc_pages(struct vmdk_fold *fold)

@@ -264,6 +264,8 @@ struct vmdk_snapshot {
  * flags, only VMDK_ATTACH_VERIFIED may be set; @nr_queues, @queue_depth and
  * @cache_size must be 0.  EALREADY: this file has a fold.  EAGAIN: the disk is
  * being changed.  EBUSY: it is being folded, or a file is in use by another disk.
+ * EUCLEAN: the links are the right ones, but the first has to be checked, and was
+ * not VMDK_ATTACH_VERIFIED.
  *
  * VMDK_FOLD_COPY copies for a fraction of a second, or until nothing is left, or
  * a signal comes.  What is written to the disk meanwhile is left again.

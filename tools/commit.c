@@ -204,15 +204,11 @@ static int open_target(const char *path, const struct vmdk_chain_options *opt,
 }
 
 /* A crash in a commit leaves a parent that was not detached cleanly. */
-static int verify_target(const struct vmdk_image *image, uint32_t *flags)
+static int verify_target(const struct vmdk_image *image)
 {
 	char *reason;
-	int ret;
+	int ret = attach_verify(image, &reason);
 
-	if (!image->unclean)
-		return 0;
-	*flags |= VMDK_ATTACH_VERIFIED;
-	ret = attach_verify(image, &reason);
 	if (!ret && reason) {
 		vmdkctl_error("%s; see 'vmdkctl check'", reason);
 		ret = -EUCLEAN;
@@ -223,18 +219,28 @@ static int verify_target(const struct vmdk_image *image, uint32_t *flags)
 
 /* ----------------------------------------------------------------- the disk */
 
+/*
+ * Verifying makes the tables of an unclean image alike: so the module says first that
+ * it is the parent of this disk.
+ */
+static int begin(int control, unsigned int disk, const struct vmdk_chain *target)
+{
+	int ret = attach_fold(control, disk, target, 0);
+
+	if (ret != -EUCLEAN)
+		return ret;
+	ret = verify_target(target->links[0]);
+	return ret ?: attach_fold(control, disk, target, VMDK_ATTACH_VERIFIED);
+}
+
 static int fold(int control, unsigned int disk, const struct vmdk_chain *target,
 		bool show)
 {
-	uint32_t flags = 0;
-	int ret;
+	int ret = attach_check_features(attach_features(control), target);
 
-	ret = attach_check_features(attach_features(control), target);
 	if (!ret)
-		ret = verify_target(target->links[0], &flags);
-	if (!ret)
-		ret = attach_fold(control, disk, target, flags);
-	return ret ? ret : copy_and_end(control, disk, show);
+		ret = begin(control, disk, target);
+	return ret ?: copy_and_end(control, disk, show);
 }
 
 static int fold_images(int control, unsigned int disk,

@@ -316,7 +316,8 @@ static int call_with_chain(int control, unsigned long call,
 	if (!ret && ioctl(control, call, &req.attach)) {
 		ret = -errno;
 		req.message[sizeof(req.message) - 1] = '\0';
-		report_refusal(chain, &req, -ret);
+		if (ret != -EUCLEAN)
+			report_refusal(chain, &req, -ret);
 	}
 	*index = req.attach.index;
 	free(req.extents);
@@ -401,7 +402,8 @@ int attach_snapshot(int control, unsigned int disk, struct vmdk_image *child)
  * @chain: the links behind the top, the first of them open for writing
  * @flags: VMDK_ATTACH_VERIFIED or 0
  *
- * Return: 0, or -errno after a line on stderr.
+ * Return: 0; -EUCLEAN: the links are the disk's, but the first has to be checked; or
+ * another -errno, after a line on stderr.
  */
 int attach_fold(int control, unsigned int disk, const struct vmdk_chain *chain,
 		uint32_t flags)
