@@ -1144,7 +1144,7 @@ struct vmdk_disk {
 
 int vmdk_disk_attach(struct vmdk_config *config, struct vmdk_fault *fault);
 int vmdk_disk_detach(u32 index, bool lazy);
-int vmdk_disk_snapshot(u32 index, struct vmdk_config *config,
+int vmdk_disk_snapshot(u32 index, struct vmdk_config *config, int top_fd,
 		       struct vmdk_fault *fault);
 struct vmdk_disk *vmdk_disk_get(u32 index);
 struct vmdk_disk *vmdk_disk_start_change(u32 index, enum vmdk_life life);
@@ -1165,7 +1165,7 @@ int vmdk_fold_cancel(struct vmdk_fold *fold);
 void vmdk_fold_mark(struct vmdk_fold *fold, u64 sector, u32 nr);
 
 struct vmdk_disk *vmdk_disk_resize(u32 index, u64 sectors, bool shrink,
-				   struct vmdk_fault *fault);
+				   int backing_fd, struct vmdk_fault *fault);
 int vmdk_disk_resize_finish(struct vmdk_disk *disk, u32 index, u64 sectors,
 			    int backing_fd, struct vmdk_fault *fault);
 

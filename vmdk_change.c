@@ -174,6 +174,27 @@ void vmdk_disk_set_backing(struct vmdk_disk *disk, struct file *file,
 	fput(file);
 }
 
+/*
+ * Names in sysfs lead elsewhere when files are moved: so whoever opened one is told
+ * whether it is the disk's.  -1: nobody asks.  While the disk is changed, it stays so.
+ */
+static int vmdk_check_backing(const struct vmdk_disk *disk, int fd,
+			      struct vmdk_fault *fault)
+{
+	struct file *file;
+	bool same;
+
+	if (fd == -1)
+		return 0;
+	file = fget(fd);
+	if (!file)
+		return -EBADF;
+	same = file_inode(file) == file_inode(disk->backing);
+	fput(file);
+	return same ? 0 : vmdk_fault_set(fault, VMDK_NO_OFFSET,
+					 "is not the file that the disk was attached from");
+}
+
 /* -------------------------------------------------------------- snapshot */
 
 /* It would wait for itself: a file on what is mounted from the disk. */
@@ -237,13 +258,14 @@ out_file:
  * vmdk_disk_snapshot - put a link on top of /dev/vmdkN
  * @index: the N
  * @config: a checked call, of one link; receives the extent at fault
+ * @top_fd: what the caller takes for the file of the top; -1: nothing
  * @fault: receives the reason of a refusal
  *
  * Context: process context, in the ioctl.
  * Return: 0; -ENXIO; -EAGAIN: it is being changed already; -EBUSY: it is being
  * folded; or an error, after which the disk is as it was.
  */
-int vmdk_disk_snapshot(u32 index, struct vmdk_config *config,
+int vmdk_disk_snapshot(u32 index, struct vmdk_config *config, int top_fd,
 		       struct vmdk_fault *fault)
 {
 	struct vmdk_disk *disk = vmdk_disk_start_change(index, VMDK_CHANGING);
@@ -251,7 +273,9 @@ int vmdk_disk_snapshot(u32 index, struct vmdk_config *config,
 
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
-	ret = vmdk_do_snapshot(disk, config, fault);
+	ret = vmdk_check_backing(disk, top_fd, fault);
+	if (!ret)
+		ret = vmdk_do_snapshot(disk, config, fault);
 	vmdk_disk_end_change(disk);
 	return ret;
 }
@@ -274,6 +298,7 @@ static int vmdk_task_resize_finish(struct vmdk_task *task)
  * @index: the N
  * @sectors: length of its last extent, as it is to be
  * @shrink: it may be less than now
+ * @backing_fd: what the caller takes for the file of the top; -1: nothing
  * @fault: receives the reason of a refusal
  *
  * No other change of the disk comes in between until vmdk_disk_end_change().
@@ -283,7 +308,7 @@ static int vmdk_task_resize_finish(struct vmdk_task *task)
  * or another error, after which the disk is as it was.
  */
 struct vmdk_disk *vmdk_disk_resize(u32 index, u64 sectors, bool shrink,
-				   struct vmdk_fault *fault)
+				   int backing_fd, struct vmdk_fault *fault)
 {
 	struct vmdk_task task = {
 		.run = vmdk_task_resize, .sectors = sectors, .fault = fault,
@@ -293,7 +318,10 @@ struct vmdk_disk *vmdk_disk_resize(u32 index, u64 sectors, bool shrink,
 
 	if (IS_ERR(disk))
 		return disk;
-	ret = vmdk_chain_check_resize(disk->chain, sectors, shrink, fault);
+	ret = vmdk_check_backing(disk, backing_fd, fault);
+	if (!ret)
+		ret = vmdk_chain_check_resize(disk->chain, sectors, shrink,
+					      fault);
 	if (!ret)
 		ret = vmdk_run_quiesced(disk, &task);
 	if (ret) {

@@ -494,9 +494,11 @@ static int vmdk_do_snapshot(const struct vmdk_snapshot *snap,
 {
 	int ret;
 
-	if (snap->flags || memchr_inv(snap->reserved, 0,
-				      sizeof(snap->reserved)))
-		return vmdk_refuse(fault, "flags or reserved members are not zero");
+	if (snap->flags & ~VMDK_SNAPSHOT_FLAGS ||
+	    memchr_inv(snap->reserved, 0, sizeof(snap->reserved)))
+		return vmdk_refuse(fault, "unknown flags, or reserved members are not zero");
+	if (!(snap->flags & VMDK_SNAPSHOT_TOP) && snap->top_fd)
+		return vmdk_refuse(fault, "a file for the top needs VMDK_SNAPSHOT_TOP");
 	ret = vmdk_check_head(&config->attach, fault);
 	if (!ret)
 		ret = vmdk_copy_arrays(config);
@@ -504,7 +506,9 @@ static int vmdk_do_snapshot(const struct vmdk_snapshot *snap,
 		return ret;
 	config->links->sectors = vmdk_sum_extents(config);
 	ret = vmdk_check_config(config, fault);
-	return ret ?: vmdk_disk_snapshot(snap->index, config, fault);
+	return ret ?: vmdk_disk_snapshot(snap->index, config,
+					 snap->flags & VMDK_SNAPSHOT_TOP ?
+					 snap->top_fd : -1, fault);
 }
 
 static int vmdk_ioctl_snapshot(struct vmdk_snapshot __user *arg)
@@ -540,7 +544,8 @@ static int vmdk_begin_resize(struct vmdk_ctl *ctl,
 	if (ctl->resizing)
 		return vmdk_refuse(fault, "another resize has begun, and not ended");
 	disk = vmdk_disk_resize(resize->index, resize->sectors,
-				resize->flags & VMDK_RESIZE_SHRINK, fault);
+				resize->flags & VMDK_RESIZE_SHRINK,
+				resize->backing_fd, fault);
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
 	ctl->resizing = disk;
@@ -574,8 +579,6 @@ static int vmdk_do_resize(struct vmdk_ctl *ctl,
 		return vmdk_refuse(fault, "unknown flags, or reserved members are not zero");
 	if (!resize->sectors || resize->sectors > VMDK_CAPACITY_MAX)
 		return vmdk_refuse(fault, "length out of range");
-	if (!finish && resize->backing_fd != -1)
-		return vmdk_refuse(fault, "a file is for the second call");
 	return finish ? vmdk_finish_resize(ctl, resize, fault) :
 			vmdk_begin_resize(ctl, resize, fault);
 }

@@ -206,6 +206,10 @@ struct vmdk_detach {
 	__u64 reserved[4];
 };
 
+/* vmdk_snapshot.flags */
+#define VMDK_SNAPSHOT_TOP	(1U << 0)	/* there is a top_fd */
+#define VMDK_SNAPSHOT_FLAGS	0x1U
+
 /**
  * struct vmdk_snapshot - put a new link on top of a disk that is in use
  * @index: the N of /dev/vmdkN
@@ -220,8 +224,10 @@ struct vmdk_detach {
  * @patches: address of an array of struct vmdk_patch
  * @message: as in struct vmdk_attach
  * @fault_extent: as in struct vmdk_attach
- * @flags: must be 0
+ * @flags: VMDK_SNAPSHOT_*
  * @create_type: as in struct vmdk_attach
+ * @top_fd: with VMDK_SNAPSHOT_TOP: what the caller takes for the file that was
+ *	named for what is the top now; refused when it is another one
  * @reserved: must be 0
  *
  * What is the top now is flushed, left clean, and never written to again.
@@ -243,7 +249,8 @@ struct vmdk_snapshot {
 	__u32 fault_extent;
 	__u32 flags;
 	char create_type[VMDK_TYPE_SIZE];
-	__u64 reserved[8];
+	__s32 top_fd;
+	__u32 reserved[15];
 };
 
 /**
@@ -300,8 +307,10 @@ struct vmdk_fold_progress {
  * @index: the N of /dev/vmdkN
  * @flags: VMDK_RESIZE_*
  * @sectors: length of the last extent of the disk, as it is to be
- * @backing_fd: with VMDK_RESIZE_FINISH: the file of the descriptor, when it is
- *	another one now, to be shown in sysfs; else -1
+ * @backing_fd: what the caller takes for the file that was named for the top of
+ *	the disk, refused when it is another one; with VMDK_RESIZE_FINISH: the file
+ *	of the descriptor, when it is another one now, to be shown in sysfs; -1:
+ *	none
  * @message_size: as in struct vmdk_attach
  * @message: as in struct vmdk_attach
  * @reserved: must be 0

@@ -24,7 +24,8 @@ int attach_check_chain(const char *path, uint64_t features);
 int attach_check_features(uint64_t features, const struct vmdk_chain *chain);
 int attach_request(int control, const struct vmdk_chain *chain,
 		   const struct attach_options *opt, int32_t *index);
-int attach_snapshot(int control, unsigned int disk, struct vmdk_image *child);
+int attach_snapshot(int control, unsigned int disk, const struct vmdk_image *top,
+		    struct vmdk_image *child);
 int attach_fold(int control, unsigned int disk, const struct vmdk_chain *chain,
 		uint32_t flags);
 

@@ -485,14 +485,15 @@ static int create(const char *path, const struct vmdk_image *parent,
 		return vmdk_refuse(why, -errno, "%s: cannot be created: %m",
 				   path);
 	ret = vmdk_child_write(fd, parent, last_part(path), hint, why);
-	close(fd);
 	if (!ret)
 		ret = vmdk_sync_folder(path);
-	if (ret && !*why)
+	if (!ret)
+		return fd;
+	if (!*why)
 		vmdk_refuse(why, ret, "%s: its folder cannot be written: %s",
 			    path, strerror(-ret));
-	if (ret)
-		unlink(path);
+	close(fd);
+	unlink(path);
 	return ret;
 }
 
@@ -502,7 +503,8 @@ static int create(const char *path, const struct vmdk_image *parent,
  * @parent: the parent
  * @why: receives the reason of a failure
  *
- * Return: 0; -EEXIST; another -errno, and then there is no such file.
+ * Return: a descriptor of it, open for writing: its name may lead elsewhere soon;
+ * -EEXIST; or another -errno, and then there is no such file.
  */
 int vmdk_child_create(const char *path, const struct vmdk_image *parent,
 		      char **why)

@@ -29,31 +29,34 @@ static int open_top(unsigned int disk, struct vmdk_image **top)
 	return ret ?: vmdk_image_open(path, &opt, top);
 }
 
-static int open_child(const char *path, struct vmdk_image **child)
-{
-	struct vmdk_open_options opt = { .write = true, .lock = true };
-
-	return vmdk_image_open(path, &opt, child);
-}
-
-static int make_child(unsigned int disk, const char *new,
+static int make_child(const struct vmdk_image *top, const char *new,
 		      struct vmdk_image **child)
 {
-	struct vmdk_image *top;
+	struct vmdk_open_options opt = { .write = true, .lock = true };
 	char *why = NULL;
-	int ret;
+	int fd, ret;
 
-	ret = open_top(disk, &top);
-	if (ret)
-		return ret;
-	ret = vmdk_child_create(new, top, &why);
+	fd = ret = vmdk_child_create(new, top, &why);
+	if (fd >= 0)
+		ret = vmdk_image_open_fd(fd, new, &opt, child, &why);
 	if (ret)
 		vmdkctl_error("%s", why ? why : strerror(-ret));
 	free(why);
-	vmdk_image_close(top);
+	if (fd >= 0 && ret)
+		unlink(new);
+	return ret;
+}
+
+static int push(int control, unsigned int disk, const struct vmdk_image *top,
+		const char *new)
+{
+	struct vmdk_image *child;
+	int ret = make_child(top, new, &child);
+
 	if (ret)
 		return ret;
-	ret = open_child(new, child);
+	ret = attach_snapshot(control, disk, top, child);
+	vmdk_image_close(child);
 	if (ret)
 		unlink(new);
 	return ret;
@@ -61,15 +64,13 @@ static int make_child(unsigned int disk, const char *new,
 
 static int try_push(int control, unsigned int disk, const char *new)
 {
-	struct vmdk_image *child;
-	int ret = make_child(disk, new, &child);
+	struct vmdk_image *top;
+	int ret = open_top(disk, &top);
 
 	if (ret)
 		return ret;
-	ret = attach_snapshot(control, disk, child);
-	vmdk_image_close(child);
-	if (ret)
-		unlink(new);
+	ret = push(control, disk, top, new);
+	vmdk_image_close(top);
 	return ret;
 }
 

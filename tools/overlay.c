@@ -93,18 +93,20 @@ static int open_delta(const char *path, const struct vmdk_chain *chain,
 		      struct vmdk_image **delta, char **why)
 {
 	struct vmdk_open_options open = opt->open;
-	int ret;
+	int fd, ret;
 
 	ret = check_not_below(path, chain, why);
 	if (ret)
 		return ret;
-	ret = vmdk_child_create(path, chain->links[0], why);
-	if (ret && ret != -EEXIST)
-		return ret;
-	free(*why);
-	*why = NULL;
 	/* --disk is about the base */
 	open.disk = NULL;
+	fd = vmdk_child_create(path, chain->links[0], why);
+	if (fd >= 0)
+		return vmdk_image_open_fd(fd, path, &open, delta, why);
+	if (fd != -EEXIST)
+		return fd;
+	free(*why);
+	*why = NULL;
 	ret = vmdk_image_try_open(path, &open, delta, why);
 	if (!ret)
 		ret = check_delta(*delta, chain, why);

@@ -185,8 +185,7 @@ static bool lies_in(int folder, const char *name, int fd)
 int vmdk_folder_open(const char *file, int fd, struct vmdk_folder *folder,
 		     char **why)
 {
-	char *slash, *name;
-	bool same;
+	char *slash;
 
 	memset(folder, 0, sizeof(*folder));
 	folder->fd = -1;
@@ -195,20 +194,16 @@ int vmdk_folder_open(const char *file, int fd, struct vmdk_folder *folder,
 		return vmdk_refuse(why, -errno, "%s: its folder cannot be found: %m",
 				   file);
 	slash = strrchr(folder->path, '/');
-	name = strdup(slash + 1);
-	if (!name)
+	folder->name = strdup(slash + 1);
+	if (!folder->name)
 		return vmdk_refuse(why, -ENOMEM, "%s: %s", file,
 				   strerror(ENOMEM));
 	slash[slash == folder->path] = '\0';
 	folder->fd = open(folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (folder->fd < 0) {
-		free(name);
+	if (folder->fd < 0)
 		return vmdk_refuse(why, -errno, "%s: cannot be opened: %m",
 				   folder->path);
-	}
-	same = lies_in(folder->fd, name, fd);
-	free(name);
-	if (!same)
+	if (!lies_in(folder->fd, folder->name, fd))
 		return vmdk_refuse(why, -ESTALE,
 				   "%s: was moved while it was being opened",
 				   file);
@@ -224,8 +219,10 @@ void vmdk_folder_close(struct vmdk_folder *folder)
 	if (folder->fd >= 0)
 		close(folder->fd);
 	free(folder->path);
+	free(folder->name);
 	folder->fd = -1;
 	folder->path = NULL;
+	folder->name = NULL;
 }
 
 /* ------------------------------------------------------------------ names */

@@ -14,12 +14,13 @@
  * struct vmdk_folder - where names of a descriptor are looked up
  * @fd: the folder, -1 when it is not open
  * @path: its canonical name
+ * @name: of the descriptor in it
  * @encoding: of the names, as the descriptor declares it; NULL: none
  * @allow_paths: NULL terminated, or NULL: folders that may be used besides
  */
 struct vmdk_folder {
 	int fd;
-	char *path;
+	char *path, *name;
 	const char *encoding;
 	char **allow_paths;
 };

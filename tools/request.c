@@ -341,6 +341,7 @@ int attach_request(int control, const struct vmdk_chain *chain,
 }
 
 static int call_snapshot(int control, unsigned int disk,
+			 const struct vmdk_image *top,
 			 const struct vmdk_chain *chain, struct request *req)
 {
 	const struct vmdk_attach *attach = &req->attach;
@@ -356,6 +357,8 @@ static int call_snapshot(int control, unsigned int disk,
 		.extents = attach->extents,
 		.patches = attach->patches,
 		.message = attach->message,
+		.flags = VMDK_SNAPSHOT_TOP,
+		.top_fd = top->desc_fd,
 	};
 	int ret;
 
@@ -375,12 +378,14 @@ static int call_snapshot(int control, unsigned int disk,
  * attach_snapshot - put a child on top of a disk that is in use
  * @control: the control node
  * @disk: N of /dev/vmdkN
- * @child: open for writing; its parent is the top of the disk
+ * @top: what is the top of the disk, or so its name says
+ * @child: open for writing; its parent is @top
  *
  * Return: 0; -ESTALE: the top's content id has changed; or -errno after a line
  * on stderr.
  */
-int attach_snapshot(int control, unsigned int disk, struct vmdk_image *child)
+int attach_snapshot(int control, unsigned int disk, const struct vmdk_image *top,
+		    struct vmdk_image *child)
 {
 	struct vmdk_chain chain = { .links = { child }, .nr = 1 };
 	struct attach_options opt = { .index = -1 };
@@ -389,7 +394,7 @@ int attach_snapshot(int control, unsigned int disk, struct vmdk_image *child)
 
 	ret = fill_request(&chain, &opt, &req);
 	if (!ret)
-		ret = call_snapshot(control, disk, &chain, &req);
+		ret = call_snapshot(control, disk, top, &chain, &req);
 	free(req.extents);
 	free(req.windows);
 	return ret;

@@ -166,15 +166,30 @@ static int open_control(struct resize *r)
 
 /* ----------------------------------------------------------------- the text */
 
+static const struct vmdk_open_options to_look = { .no_extents = true };
+
 /* What the disk is; the module holds it, so it is not locked. */
 static int open_top(const struct resize *r, struct vmdk_image **top)
 {
-	struct vmdk_open_options opt = { .no_extents = true };
 	char path[SYSFS_VALUE_MAX];
 	int ret;
 
 	ret = sysfs_backing_file(r->disk, path);
-	return ret ?: vmdk_image_open(path, &opt, top);
+	return ret ?: vmdk_image_open(path, &to_look, top);
+}
+
+/* The same file, read again. */
+static int open_again(const struct vmdk_image *top, struct vmdk_image **again)
+{
+	int fd = fcntl(top->desc_fd, F_DUPFD_CLOEXEC, 0), ret;
+	char *why = NULL;
+
+	ret = fd < 0 ? -errno :
+		       vmdk_image_open_fd(fd, top->path, &to_look, again, &why);
+	if (ret)
+		vmdkctl_error("%s", why ? why : strerror(-ret));
+	free(why);
+	return ret;
 }
 
 /* Returns a file that is the descriptor from now on; -1: it is where it was. */
@@ -217,10 +232,11 @@ static int try_text(const struct vmdk_image *image, uint64_t sectors)
 /* -------------------------------------------------------------- one after all */
 
 /* The text again: the kernel has renewed the content id in it. */
-static int change_text(const struct resize *r, uint64_t sectors, int *backing_fd)
+static int change_text(const struct vmdk_image *top, uint64_t sectors,
+		       int *backing_fd)
 {
 	struct vmdk_image *image;
-	int ret = open_top(r, &image);
+	int ret = open_again(top, &image);
 
 	if (ret)
 		return ret;
@@ -237,10 +253,10 @@ static int resize_to(const struct resize *r, const struct vmdk_image *image,
 
 	ret = try_text(image, sectors);
 	if (!ret)
-		ret = call_kernel(r, last, 0, -1);
+		ret = call_kernel(r, last, 0, image->desc_fd);
 	if (ret)
 		return ret;
-	ret = change_text(r, sectors, &backing_fd);
+	ret = change_text(image, sectors, &backing_fd);
 	if (ret)
 		return ret;
 	ret = call_kernel(r, last, VMDK_RESIZE_FINISH, backing_fd);

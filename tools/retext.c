@@ -362,17 +362,51 @@ static int fill_file(int fd, const struct vmdk_image *image, const char *text,
 	return ret ?: vmdk_lock_image(fd, true, image->path, why);
 }
 
-static int put_in_place(int fd, const struct vmdk_image *image, const char *new,
-			const char *path, const char *text, size_t size,
-			char **why)
+static int sync_folder(const struct vmdk_folder *folder)
+{
+	int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret = 0;
+
+	if (fd < 0 || (fsync(fd) && errno != EINVAL))
+		ret = -errno;
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+static int put_in_place(const struct vmdk_folder *folder, int fd, const char *new,
+			const struct vmdk_image *image, const char *text,
+			size_t size, char **why)
 {
 	int ret = fill_file(fd, image, text, size, why);
 
-	if (!ret && rename(new, path))
+	if (!ret && renameat(folder->fd, new, folder->fd, folder->name))
 		ret = -errno;
 	if (ret)
-		unlink(new);
-	return ret ?: vmdk_sync_folder(path);
+		unlinkat(folder->fd, new, 0);
+	return ret ?: sync_folder(folder);
+}
+
+/* Returns the new file, which has taken the name of the old one; or -errno. */
+static int replace_file(const struct vmdk_folder *folder,
+			const struct vmdk_image *image, const char *text,
+			size_t size, char **why)
+{
+	char *new;
+	int fd, ret;
+
+	/* By this name mkostemp() gets into the folder that is open, and no other. */
+	if (asprintf(&new, "/proc/self/fd/%d/%s.XXXXXX", folder->fd,
+		     folder->name) < 0)
+		return -ENOMEM;
+	fd = mkostemp(new, O_CLOEXEC);
+	ret = fd < 0 ? -errno :
+	      put_in_place(folder, fd, strrchr(new, '/') + 1, image, text, size,
+			   why);
+	free(new);
+	if (fd >= 0 && ret)
+		close(fd);
+	return ret ?: fd;
 }
 
 /**
@@ -382,27 +416,20 @@ static int put_in_place(int fd, const struct vmdk_image *image, const char *new,
  * @size: how many bytes
  * @why: receives the reason of a failure
  *
+ * That is the file which is open, where it lies now: a name that leads elsewhere by now
+ * is nothing that anybody chose.
+ *
  * Return: the new file, locked and durable; or -errno.
  */
 int vmdk_retext_file(const struct vmdk_image *image, const char *text,
 		     size_t size, char **why)
 {
-	char *path = realpath(image->path, NULL), *new = NULL;
-	int fd = -ENOMEM, ret = 0;
+	struct vmdk_folder folder;
+	int fd;
 
-	if (path && asprintf(&new, "%s.XXXXXX", path) < 0)
-		new = NULL;
-	if (new)
-		fd = mkostemp(new, O_CLOEXEC);
-	if (new && fd < 0)
-		fd = -errno;
-	if (fd >= 0)
-		ret = put_in_place(fd, image, new, path, text, size, why);
-	free(path);
-	free(new);
-	if (fd >= 0 && ret)
-		close(fd);
-	if (fd < 0 || ret)
-		return *why ? ret : cannot_write(image, ret ? ret : fd, why);
-	return fd;
+	fd = vmdk_folder_open(image->path, image->desc_fd, &folder, why);
+	if (!fd)
+		fd = replace_file(&folder, image, text, size, why);
+	vmdk_folder_close(&folder);
+	return fd < 0 && !*why ? cannot_write(image, fd, why) : fd;
 }

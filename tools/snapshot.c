@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "attach.h"
 #include "child.h"
@@ -47,18 +48,20 @@ static int snapshot_file(const char *path, const char *new,
 {
 	struct vmdk_chain chain;
 	char *why = NULL;
-	int ret;
+	int ret, fd = -1;
 
 	ret = vmdk_chain_open(path, opt, &chain, &why);
 	if (!ret)
 		ret = vmdk_chain_has_room(&chain, &why);
 	if (!ret)
-		ret = vmdk_child_create(new, chain.links[0], &why);
-	if (ret)
+		fd = ret = vmdk_child_create(new, chain.links[0], &why);
+	if (ret < 0)
 		vmdkctl_error("%s", why ? why : strerror(-ret));
+	if (fd >= 0)
+		close(fd);
 	vmdk_chain_close(&chain);
 	free(why);
-	return ret ? STATUS_FAILED : STATUS_OK;
+	return ret < 0 ? STATUS_FAILED : STATUS_OK;
 }
 
 static int snapshot_device(unsigned int disk, const char *new, bool fsfreeze)

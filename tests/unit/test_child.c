@@ -33,6 +33,16 @@ static struct vmdk_image *open_base(const char *text)
 	return accept("b.vmdk", &reading);
 }
 
+static void create_child(const char *path, const struct vmdk_image *base)
+{
+	char *why = NULL;
+	int fd = vmdk_child_create(path, base, &why);
+
+	assert_true(fd >= 0);
+	assert_null(why);
+	close(fd);
+}
+
 static void *get(const char *path, size_t size)
 {
 	uint8_t *bytes = calloc(1, size);
@@ -68,12 +78,11 @@ static void check_copy(const uint8_t *bytes, uint64_t gd)
 static void test_layout(void **state)
 {
 	struct vmdk_image *base = open_base(base_text);
-	char *why = NULL;
 	struct stat st;
 	uint8_t *bytes;
 
 	(void)state;
-	assert_int_equal(vmdk_child_create("c.vmdk", base, &why), 0);
+	create_child("c.vmdk", base);
 	vmdk_image_close(base);
 	assert_int_equal(stat("c.vmdk", &st), 0);
 	bytes = get("c.vmdk", st.st_size);
@@ -100,10 +109,9 @@ static void test_layout(void **state)
 static void test_descriptor(void **state)
 {
 	struct vmdk_image *base = open_base(base_text), *child;
-	char *why = NULL;
 
 	(void)state;
-	assert_int_equal(vmdk_child_create("c.vmdk", base, &why), 0);
+	create_child("c.vmdk", base);
 	vmdk_image_close(base);
 	child = accept("c.vmdk", &reading);
 	assert_int_equal(child->desc.parent_cid, 0x1234abcd);
@@ -122,15 +130,15 @@ static void test_descriptor(void **state)
 static void test_ids(void **state)
 {
 	struct vmdk_image *base, *c, *d;
-	char *text, *why = NULL;
+	char *text;
 
 	(void)state;
 	assert_true(asprintf(&text, "%sddb.longContentID = \"%032d\"\n",
 			     base_text, 7) > 0);
 	base = open_base(text);
 	free(text);
-	assert_int_equal(vmdk_child_create("c.vmdk", base, &why), 0);
-	assert_int_equal(vmdk_child_create("d.vmdk", base, &why), 0);
+	create_child("c.vmdk", base);
+	create_child("d.vmdk", base);
 	vmdk_image_close(base);
 	c = accept("c.vmdk", &reading);
 	d = accept("d.vmdk", &reading);
@@ -191,10 +199,9 @@ static void test_hostile_parent(void **state)
 		"ddb.virtualHWVersion = a b\n"
 		"ddb.geometry.cylinders = \"0\"\n";
 	struct vmdk_image *base = open_base(text), *child;
-	char *why = NULL;
 
 	(void)state;
-	assert_int_equal(vmdk_child_create("c.vmdk", base, &why), 0);
+	create_child("c.vmdk", base);
 	vmdk_image_close(base);
 	child = accept("c.vmdk", &reading);
 	assert_string_equal(child->desc.adapter_type, "ide");

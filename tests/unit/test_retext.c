@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Texts with another capacity in them; those inside of an extent as a power cut
- * leaves them: each sector old or new.
+ * leaves them: each sector old or new; and files that are replaced.
  */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,9 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "retext.h"
+#include "scaffold.h"
 
 #define ROOM	(20 * VMDK_SECTOR_SIZE)
 
@@ -170,12 +176,100 @@ static void test_no_room(void **state)
 	(void)state;
 }
 
+/* ------------------------------------------------------------ files */
+
+/* Of an image, what replacing its file looks at: "disk.vmdk", open. */
+static void open_file(struct vmdk_image *image)
+{
+	memset(image, 0, sizeof(*image));
+	image->path = strdup("disk.vmdk");
+	image->desc_fd = open("disk.vmdk", O_RDONLY);
+	assert_true(image->desc_fd >= 0);
+}
+
+static void close_file(struct vmdk_image *image)
+{
+	close(image->desc_fd);
+	free(image->path);
+}
+
+static void check_text(const char *name, const char *expected)
+{
+	char text[64] = "";
+	int fd = open(name, O_RDONLY);
+
+	assert_true(read(fd, text, sizeof(text) - 1) >= 0);
+	close(fd);
+	assert_string_equal(text, expected);
+}
+
+static void check_files(int expected)
+{
+	struct dirent **names;
+	int nr = scandir(".", &names, NULL, NULL);
+
+	assert_int_equal(nr - 2, expected);
+	while (nr--)
+		free(names[nr]);
+	free(names);
+}
+
+static void test_replaced(void **state)
+{
+	struct vmdk_image image;
+	char *why = NULL;
+	struct stat st;
+	int fd;
+
+	(void)state;
+	put_text("disk.vmdk", "old");
+	assert_int_equal(chmod("disk.vmdk", 0640), 0);
+	assert_int_equal(link("disk.vmdk", "old"), 0);
+	open_file(&image);
+	fd = vmdk_retext_file(&image, "new", 3, &why);
+	assert_true(fd >= 0);
+	close(fd);
+	close_file(&image);
+	check_text("disk.vmdk", "new");
+	check_text("old", "old");
+	assert_int_equal(stat("disk.vmdk", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	check_files(2);
+}
+
+/* Its name leads to a file of someone else by now, or to nothing. */
+static void test_moved(void **state)
+{
+	struct vmdk_image image;
+	char *why = NULL;
+
+	(void)state;
+	put_text("disk.vmdk", "old");
+	assert_int_equal(mkdir("other", 0700), 0);
+	put_text("other/disk.vmdk", "theirs");
+	open_file(&image);
+	assert_int_equal(rename("disk.vmdk", "away"), 0);
+	assert_int_equal(symlink("other/disk.vmdk", "disk.vmdk"), 0);
+	assert_int_equal(vmdk_retext_file(&image, "new", 3, &why), -ESTALE);
+	assert_non_null(strstr(why, "was moved"));
+	free(why);
+	check_text("other/disk.vmdk", "theirs");
+	check_text("away", "old");
+	assert_int_equal(unlink("disk.vmdk"), 0);
+	assert_int_equal(vmdk_retext_file(&image, "new", 3, &why), -ENOENT);
+	free(why);
+	check_files(2);
+	close_file(&image);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_embedded),
 		cmocka_unit_test(test_no_room),
+		TEST(test_replaced),
+		TEST(test_moved),
 	};
 
 	return cmocka_run_group_tests_name("retext", tests, NULL, NULL);
