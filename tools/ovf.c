@@ -21,6 +21,7 @@
 #include "path.h"
 
 #define ENTRIES_MAX	1024	/* files, and disks */
+#define VALUE_BYTES_MAX	4095	/* as of a name in the archive */
 
 struct reader {
 	XML_Parser xml;
@@ -47,6 +48,8 @@ static int keep(struct reader *r, char **kept, const char *value)
 {
 	if (*kept)
 		return refuse(r, "an attribute is given twice");
+	if (strlen(value) > VALUE_BYTES_MAX)
+		return refuse(r, "an attribute has more than 4095 bytes");
 	*kept = strdup(value);
 	return *kept ? 0 : no_memory(r);
 }

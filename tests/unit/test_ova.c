@@ -693,6 +693,25 @@ static void test_large_xml(void **state)
 	repeat("<e>", "                ", "</e>", 1 << 20, "more than 16 MiB");
 }
 
+/* Each may be copied for as many disks as there are. */
+static void test_long_attributes(void **state)
+{
+	static const char words[] = "at line 1: an attribute has more than 4095 bytes";
+	static const char * const tags[] = {
+		"<e><File href='", "<e><File href='a' id='",
+		"<e><File href='a' compression='", "<e><Disk diskId='",
+		"<e><Disk fileRef='", "<e><Disk parentRef='",
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NR_OF(tags); i++)
+		repeat(tags[i], "a", "'/></e>", 4096, words);
+	repeat(tags[0], "a", "'/></e>", 4095, "lists no disk with a file");
+	repeat("<e><File href='a' other='", "a", "'/></e>", 1 << 20,
+	       "lists no disk with a file");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -713,6 +732,7 @@ int main(void)
 		TEST(test_hostile_xml),
 		TEST(test_encodings),
 		TEST(test_large_xml),
+		TEST(test_long_attributes),
 	};
 
 	return cmocka_run_group_tests(tests, note_open_fds, check_open_fds);
