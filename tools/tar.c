@@ -179,6 +179,27 @@ static int take_size(struct reader *r, const char *digits, size_t len)
 	return 0;
 }
 
+static bool is_key(const char *key, size_t len, const char *name)
+{
+	return len == strlen(name) && !memcmp(key, name, len);
+}
+
+static bool is_sparse_key(const char *key, size_t len)
+{
+	return len > 11 && !memcmp(key, "GNU.sparse.", 11);
+}
+
+/* For all members from here on: some programs heed it, others do not. */
+static int check_global(struct reader *r, const char *key, size_t len)
+{
+	if (!is_key(key, len, "path") && !is_key(key, len, "size") &&
+	    !is_key(key, len, "linkpath") && !is_sparse_key(key, len))
+		return 0;
+	return vmdk_refuse(r->why, -EINVAL,
+			   "%s: tar header at byte %llu: for all members, it has \"%.*s\"",
+			   r->path, (unsigned long long)r->pos, (int)len, key);
+}
+
 static int take_record(struct reader *r, const char *record, size_t len)
 {
 	const char *equal = memchr(record, '=', len);
@@ -189,11 +210,13 @@ static int take_record(struct reader *r, const char *record, size_t len)
 		return refuse(r, "a record in it has no '='");
 	key = equal - record;
 	rest = len - key - 1;
-	if (key == 4 && !memcmp(record, "path", 4))
+	if (r->header.type == 'g')
+		return check_global(r, record, key);
+	if (is_key(record, key, "path"))
 		return take_name(r, value, rest);
-	if (key == 4 && !memcmp(record, "size", 4))
+	if (is_key(record, key, "size"))
 		return take_size(r, value, rest);
-	if (key > 11 && !memcmp(record, "GNU.sparse.", 11))
+	if (is_sparse_key(record, key))
 		r->odd = "is stored as a sparse file";
 	return 0;
 }
@@ -230,10 +253,10 @@ static int read_extended(struct reader *r)
 	if (!text)
 		return no_memory(r);
 	ret = read_at(r, text, r->size, r->pos + VMDK_TAR_BLOCK);
-	if (!ret && r->header.type == 'x')
-		ret = parse_records(r, text, r->size);
-	else if (!ret)
+	if (!ret && r->header.type == 'L')
 		ret = take_name(r, text, strlen(text));
+	else if (!ret)
+		ret = parse_records(r, text, r->size);
 	free(text);
 	return ret;
 }
@@ -343,9 +366,9 @@ static int take_member(struct reader *r)
 
 	switch (r->header.type) {
 	case 'x':
+	case 'g':
 	case 'L':
 		return read_extended(r);
-	case 'g':
 	case 'K':
 		return 0;
 	case 'S':

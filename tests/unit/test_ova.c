@@ -544,15 +544,26 @@ static void test_bad_headers(void **state)
 	damage_header(KIND, "x", 1, false, "x.ova: tar header at byte ");
 }
 
-static void refuse_records(const char *records, int ret, const char *words)
+static void put_extended(char kind, const char *records)
 {
 	struct archive a = { 0 };
 
 	add_text(&a, "x.ovf", ONE);
-	add_kind(&a, "h", 'x', records, strlen(records));
+	add_kind(&a, "h", kind, records, strlen(records));
 	add_disk(&a, "a.vmdk", 2048);
 	finish(&a, "x.ova");
+}
+
+static void refuse_extended(char kind, const char *records, int ret,
+			    const char *words)
+{
+	put_extended(kind, records);
 	refuse("x.ova", &reading, ret, words);
+}
+
+static void refuse_records(const char *records, int ret, const char *words)
+{
+	refuse_extended('x', records, ret, words);
 }
 
 static void repeat_record(void)
@@ -580,6 +591,32 @@ static void test_bad_records(void **state)
 	refuse_records("18 size=999999999\n", -EINVAL, "it is truncated");
 	repeat_record();
 	refuse_records("22 GNU.sparse.major=1\n", -EOPNOTSUPP, "sparse file");
+}
+
+/* Records for all members behind them; by no reader but some are they heeded. */
+static void test_global_records(void **state)
+{
+	static const struct {
+		const char *records, *words;
+	} bad[] = {
+		{ "15 path=b.vmdk\n", "for all members, it has \"path\"" },
+		{ "12 size=512\n", "for all members, it has \"size\"" },
+		{ "14 linkpath=b\n", "for all members, it has \"linkpath\"" },
+		{ "22 GNU.sparse.major=1\n",
+		  "for all members, it has \"GNU.sparse.major\"" },
+		{ "12 comment=\n9 size=1\n", "it has \"size\"" },
+		{ "99 comment=a\n", "wrong length" },
+	};
+	static const char good[] = "13 comment=a\n"
+				   "30 mtime=1700000000.123456789\n"
+				   "11 paths=b\n10 pat=ab\n";
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NR_OF(bad); i++)
+		refuse_extended('g', bad[i].records, -EINVAL, bad[i].words);
+	put_extended('g', good);
+	vmdk_image_close(accept("x.ova", &reading));
 }
 
 /* At no length that cuts something off does it come to harm. */
@@ -727,6 +764,7 @@ int main(void)
 		TEST(test_odd_chunks),
 		TEST(test_bad_headers),
 		TEST(test_bad_records),
+		TEST(test_global_records),
 		TEST(test_truncated),
 		TEST(test_no_appliance),
 		TEST(test_hostile_xml),
