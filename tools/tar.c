@@ -158,7 +158,8 @@ static int take_name(struct reader *r, const char *name, size_t len)
 {
 	if (!len || len > NAME_BYTES_MAX || memchr(name, '\0', len))
 		return refuse(r, "the long name in it is not valid");
-	free(r->next_name);
+	if (r->next_name)
+		return refuse(r, "the member behind it has two names");
 	r->next_name = strndup(name, len);
 	return r->next_name ? 0 : no_memory(r);
 }
@@ -167,6 +168,8 @@ static int take_size(struct reader *r, const char *digits, size_t len)
 {
 	size_t i;
 
+	if (r->has_size)
+		return refuse(r, "the member behind it has two sizes");
 	r->next_size = 0;
 	for (i = 0; i < len; i++) {
 		if (digits[i] < '0' || digits[i] > '9' || r->next_size >> 59)
@@ -208,6 +211,9 @@ static int take_record(struct reader *r, const char *record, size_t len)
 
 	if (!equal)
 		return refuse(r, "a record in it has no '='");
+	/* it belongs to the name of the key for some, but not for GNU tar */
+	if (*record == ' ' || *record == '\t')
+		return refuse(r, "a record in it begins with a blank");
 	key = equal - record;
 	rest = len - key - 1;
 	if (r->header.type == 'g')
@@ -366,6 +372,7 @@ static int take_member(struct reader *r)
 
 	switch (r->header.type) {
 	case 'x':
+	case 'X':	/* of Sun, before POSIX had it */
 	case 'g':
 	case 'L':
 		return read_extended(r);
@@ -398,8 +405,7 @@ static int measure_member(struct reader *r)
 {
 	const struct ustar *h = &r->header;
 	uint64_t left = r->bytes - r->pos - VMDK_TAR_BLOCK;
-	bool extended = h->type == 'x' || h->type == 'g' || h->type == 'L' ||
-			h->type == 'K';
+	bool extended = h->type && strchr("xXgLK", h->type);
 
 	if (!parse_number(h->size, sizeof(h->size), &r->size))
 		return refuse(r, "the size is not a number");

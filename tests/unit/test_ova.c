@@ -213,13 +213,14 @@ static void test_extended_headers(void **state)
 	(void)state;
 	snprintf(ovf, sizeof(ovf), "%s", OVF(FILE_TAG("f", "disk with a name.vmdk"),
 					     DISK_TAG("d", "f")));
-	for (kind = 0; kind < 4; kind++) {
+	for (kind = 0; kind < 5; kind++) {
 		add_text(&a, "x.ovf", ovf);
 		if (kind == 0)
 			add_kind(&a, "././@LongLink", 'L', name, sizeof(name));
-		if (kind == 1)
-			add_kind(&a, "PaxHeaders/x", 'x', records, strlen(records));
-		at = add_disk(&a, kind < 2 ? "short" : name, 2048);
+		if (kind == 1 || kind == 4)
+			add_kind(&a, "PaxHeaders/x", kind == 1 ? 'x' : 'X',
+				 records, strlen(records));
+		at = add_disk(&a, kind < 2 || kind == 4 ? "short" : name, 2048);
 		if (kind == 2) {
 			strcpy((char *)a.bytes + at + NAME, "name.vmdk");
 			strcpy((char *)a.bytes + at + PREFIX, "disk with a");
@@ -584,6 +585,8 @@ static void test_bad_records(void **state)
 	refuse_records("99 path=a\n", -EINVAL, "wrong length");
 	refuse_records("18446744073709551625 path=a\n", -EINVAL, "wrong length");
 	refuse_records("path=a\n", -EINVAL, "wrong length");
+	refuse_records("16  path=b.vmdk\n", -EINVAL, "begins with a blank");
+	refuse_records("16 \tpath=b.vmdk\n", -EINVAL, "begins with a blank");
 	refuse_records("8 patha\n", -EINVAL, "has no '='");
 	refuse_records("8 path=\n", -EINVAL, "long name in it is not valid");
 	refuse_records("9 size=x\n", -EINVAL, "is not a number");
@@ -591,6 +594,38 @@ static void test_bad_records(void **state)
 	refuse_records("18 size=999999999\n", -EINVAL, "it is truncated");
 	repeat_record();
 	refuse_records("22 GNU.sparse.major=1\n", -EOPNOTSUPP, "sparse file");
+}
+
+/* Two that differ: programs take the first one, the last one, or one of a kind. */
+static void test_two_extended_headers(void **state)
+{
+	static const char path[] = "15 path=b.vmdk\n", size[] = "14 size=66560\n";
+	static const struct {
+		char kinds[3];
+		const char *first, *second, *words;
+	} bad[] = {
+		{ "xx", path, path, "has two names" },
+		{ "xL", path, "a.vmdk", "has two names" },
+		{ "Lx", "a.vmdk", path, "has two names" },
+		{ "LL", "a.vmdk", "b.vmdk", "has two names" },
+		{ "XX", path, path, "has two names" },
+		{ "xx", size, size, "has two sizes" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NR_OF(bad); i++) {
+		struct archive a = { 0 };
+
+		add_text(&a, "x.ovf", ONE);
+		add_kind(&a, "h", bad[i].kinds[0], bad[i].first,
+			 strlen(bad[i].first));
+		add_kind(&a, "h", bad[i].kinds[1], bad[i].second,
+			 strlen(bad[i].second));
+		add_disk(&a, "a.vmdk", 2048);
+		finish(&a, "x.ova");
+		refuse("x.ova", &reading, -EINVAL, bad[i].words);
+	}
 }
 
 /* Records for all members behind them; by no reader but some are they heeded. */
@@ -764,6 +799,7 @@ int main(void)
 		TEST(test_odd_chunks),
 		TEST(test_bad_headers),
 		TEST(test_bad_records),
+		TEST(test_two_extended_headers),
 		TEST(test_global_records),
 		TEST(test_truncated),
 		TEST(test_no_appliance),
