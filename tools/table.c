@@ -473,21 +473,21 @@ struct json_object *table_json_string(const char *text)
 {
 	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
-	char *clean = vmdkctl_grow(NULL, strlen(text) + 1, 4);
+	size_t len, left = strlen(text);
+	char *clean = vmdkctl_grow(NULL, left + 1, 4);
 	struct json_object *object;
 	mbstate_t state = { 0 };
 	char *out = clean;
-	size_t len;
 
-	while (*text) {
-		len = mbrtowc(NULL, text, strlen(text), &state);
-		if (len > strlen(text)) {
-			out += sprintf(out, "\\x%02x", (unsigned char)*text++);
+	for (; left; left -= len, text += len) {
+		len = mbrtowc(NULL, text, left, &state);
+		if (len > left) {
+			out += sprintf(out, "\\x%02x", (unsigned char)*text);
 			memset(&state, 0, sizeof(state));
-			continue;
+			len = 1;
+		} else {
+			out = mempcpy(out, text, len);
 		}
-		out = mempcpy(out, text, len);
-		text += len;
 	}
 	*out = '\0';
 	if (utf8) {

@@ -36,9 +36,14 @@ $(UNIT_BUILD)/test_kinds: tests/unit/mkstream.c tests/unit/mkcowd.c \
 			 tools/check_tables.c tools/check_stream.c \
 			 tools/check_sesparse.c tools/check_extent.c \
 			 $(UNIT_IMAGE)
+# All of the tool; the test itself includes the file that has its main().
+$(UNIT_BUILD)/test_verbs: tests/unit/scaffold.c tests/unit/mkvmdk.c $(UNIT_FORMAT) \
+			 $(filter-out tools/vmdkctl.c,$(wildcard tools/*.c))
+$(UNIT_BUILD)/test_verbs: UNIT_FLAGS += -DVMDK_VERSION='"0"'
+$(UNIT_BUILD)/test_verbs: UNIT_LIBS := -lsmartcols -ljson-c -lmount
 
 $(UNIT_TESTS): $(UNIT_BUILD)/%: tests/unit/%.c $(UNIT_HEADERS) | $(UNIT_BUILD)
-	$(CC) $(UNIT_FLAGS) -o $@ $(filter %.c,$^) -lcmocka -lz -lexpat -lgcrypt
+	$(CC) $(UNIT_FLAGS) -o $@ $(filter %.c,$^) -lcmocka -lz -lexpat -lgcrypt $(UNIT_LIBS)
 
 $(UNIT_BUILD)/fuzz_format: $(UNIT_CHECK) tests/unit/mkstream.c \
 			  tests/unit/mkcowd.c tests/unit/mksesparse.c
