@@ -68,7 +68,7 @@ static int open_file(struct vmdk_opener *o)
 }
 
 /* From here on the image is a part of the file, and messages say which. */
-static int take_member(struct vmdk_opener *o, struct vmdk_ova_disk *disk)
+static int take_member(struct vmdk_opener *o, const struct vmdk_ova_disk *disk)
 {
 	if (disk->refusal) {
 		o->why = strdup(disk->refusal);
@@ -89,8 +89,8 @@ static int take_member(struct vmdk_opener *o, struct vmdk_ova_disk *disk)
 	if (!disk->windows.nr)
 		return 0;
 	/* they outlive the list of the disks */
-	o->img->windows = disk->windows;
-	disk->windows = (struct vmdk_windows){ 0 };
+	if (vmdk_windows_copy(&o->img->windows, &disk->windows))
+		return vmdk_no_memory(o);
 	o->place.part.windows = &o->img->windows;
 	o->place.part.base = 0;
 	return 0;
@@ -102,6 +102,8 @@ static int find_member(struct vmdk_opener *o)
 	size_t index;
 	int ret;
 
+	if (o->opt->ova_disk)
+		return take_member(o, o->opt->ova_disk);
 	ret = vmdk_ova_read(o->img->desc_fd, o->st.st_size, o->file, &ova,
 			    &o->why);
 	if (ret)

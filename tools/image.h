@@ -15,6 +15,8 @@
 #include "part.h"
 #include "vmdk_format.h"
 
+struct vmdk_ova_disk;
+
 struct vmdk_open_options {
 	bool write;		/* open what the descriptor says is RW for writing */
 	bool no_extents;	/* info: extents that cannot be opened are no error */
@@ -23,6 +25,7 @@ struct vmdk_open_options {
 	char **allow_paths;	/* NULL terminated, or NULL: --allow-path */
 	char **allow_devices;	/* NULL terminated, or NULL: --allow-device */
 	const char *disk;	/* of an OVA: --disk; NULL: the only one */
+	const struct vmdk_ova_disk *ova_disk; /* that disk, when it is known already */
 	bool may_lack_disk;	/* @disk may be about another link of a chain */
 };
 

@@ -5,6 +5,7 @@
 #ifndef VMDK_INFO_H
 #define VMDK_INFO_H
 
+#include "image.h"
 #include "ova.h"
 #include "vmdkctl.h"
 
@@ -14,5 +15,7 @@ void info_ova_columns(void);
 const struct vmdk_ova_disk *info_ova_disk_at(const struct vmdk_ova *ova,
 					     uint64_t offset);
 int info_ova_read(const char *path, struct vmdk_ova *ova, char **why);
+int info_ova_open(int fd, const char *path, const struct vmdk_open_options *opt,
+		  struct vmdk_image **image);
 
 #endif

@@ -2,13 +2,13 @@
 /*
  * vmdkctl info of an OVA: the disks that its descriptor lists.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "image.h"
 #include "info.h"
 #include "path.h"
 #include "tar.h"
@@ -63,16 +63,40 @@ bool info_is_ova(const char *path)
 	return size > 0 && vmdk_is_tar(block, size);
 }
 
-/* What the disk itself says; what is wrong with it goes to stderr. */
-static void set_image(struct table *table, const char *path, size_t number)
+/**
+ * info_ova_open - open a disk of an OVA whose disks have been read
+ * @fd: the archive that they have been read from
+ * @path: its name, for messages
+ * @opt: what for, and which disk
+ * @image: receives it; NULL on failure
+ *
+ * Return: 0, or -errno after one line on stderr.
+ */
+int info_ova_open(int fd, const char *path, const struct vmdk_open_options *opt,
+		  struct vmdk_image **image)
 {
-	char *disk = vmdkctl_format("%zu", number);
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 3), ret;
+	char *why = NULL;
+
+	*image = NULL;
+	ret = own < 0 ? -errno :
+	      vmdk_image_open_fd(own, path, opt, image, &why);
+	if (ret)
+		vmdkctl_error("%s", why ? why : strerror(-ret));
+	free(why);
+	return ret;
+}
+
+/* What the disk itself says; what is wrong with it goes to stderr. */
+static void set_image(struct table *table, int fd, const char *path,
+		      const struct vmdk_ova_disk *disk)
+{
 	const struct vmdk_open_options open = {
-		.no_extents = true, .disk = disk,
+		.no_extents = true, .ova_disk = disk,
 	};
 	struct vmdk_image *image;
 
-	if (!vmdk_image_open(path, &open, &image)) {
+	if (!info_ova_open(fd, path, &open, &image)) {
 		table_set_string(table, COL_TYPE, image->desc.create_type);
 		table_set_number(table, COL_CAPACITY,
 				 image->sectors << VMDK_SECTOR_SHIFT);
@@ -80,11 +104,10 @@ static void set_image(struct table *table, const char *path, size_t number)
 				 image->refusal : image->extents->open_error);
 		vmdk_image_close(image);
 	}
-	free(disk);
 }
 
-static void add_disk(struct table *table, const char *path, size_t number,
-		     const struct vmdk_ova_disk *disk)
+static void add_disk(struct table *table, int fd, const char *path,
+		     size_t number, const struct vmdk_ova_disk *disk)
 {
 	table_add_row(table);
 	table_set_number(table, COL_DISK, number);
@@ -98,10 +121,10 @@ static void add_disk(struct table *table, const char *path, size_t number,
 			table_set_number(table, COL_CHUNKS, disk->windows.nr);
 	}
 	if (!disk->refusal)
-		set_image(table, path, number);
+		set_image(table, fd, path, disk);
 }
 
-static int print_disks(const struct vmdk_ova *ova, const char *path,
+static int print_disks(const struct vmdk_ova *ova, int fd, const char *path,
 		       const struct table_options *opt)
 {
 	struct table_options shown = *opt;
@@ -117,7 +140,7 @@ static int print_disks(const struct vmdk_ova *ova, const char *path,
 	if (!table)
 		return -1;
 	for (i = 0; i < ova->nr; i++)
-		add_disk(table, path, i + 1, &ova->disks[i]);
+		add_disk(table, fd, path, i + 1, &ova->disks[i]);
 	if (opt->json) {
 		object = json_object_new_object();
 		json_object_object_add(object, "file", table_json_string(path));
@@ -127,6 +150,23 @@ static int print_disks(const struct vmdk_ova *ova, const char *path,
 		ret = table_print(table);
 	}
 	table_free(table);
+	return ret;
+}
+
+/* The archive, open, and its disks; or -errno. */
+static int open_and_read(const char *path, struct vmdk_ova *ova, char **why)
+{
+	struct stat st;
+	int fd, ret;
+
+	memset(ova, 0, sizeof(*ova));
+	fd = vmdk_open_named(path, O_RDONLY, &st, why);
+	if (fd < 0)
+		return fd;
+	ret = vmdk_ova_read(fd, st.st_size, path, ova, why);
+	if (!ret)
+		return fd;
+	close(fd);
 	return ret;
 }
 
@@ -140,16 +180,12 @@ static int print_disks(const struct vmdk_ova *ova, const char *path,
  */
 int info_ova_read(const char *path, struct vmdk_ova *ova, char **why)
 {
-	struct stat st;
-	int fd, ret;
+	int fd = open_and_read(path, ova, why);
 
-	memset(ova, 0, sizeof(*ova));
-	fd = vmdk_open_named(path, O_RDONLY, &st, why);
 	if (fd < 0)
 		return fd;
-	ret = vmdk_ova_read(fd, st.st_size, path, ova, why);
 	close(fd);
-	return ret;
+	return 0;
 }
 
 /**
@@ -181,13 +217,15 @@ int info_ova(const char *path, const struct table_options *opt)
 {
 	struct vmdk_ova ova;
 	char *why = NULL;
-	int ret;
+	int fd, ret = -1;
 
-	ret = info_ova_read(path, &ova, &why);
-	if (ret)
-		vmdkctl_error("%s", why ? why : strerror(-ret));
-	else
-		ret = print_disks(&ova, path, opt);
+	fd = open_and_read(path, &ova, &why);
+	if (fd < 0) {
+		vmdkctl_error("%s", why ? why : strerror(-fd));
+	} else {
+		ret = print_disks(&ova, fd, path, opt);
+		close(fd);
+	}
 	vmdk_ova_free(&ova);
 	free(why);
 	return ret ? STATUS_FAILED : STATUS_OK;

@@ -41,6 +41,29 @@ int vmdk_windows_add(struct vmdk_windows *windows, uint64_t offset,
 }
 
 /**
+ * vmdk_windows_copy - make a list of the same ranges
+ * @windows: receives them; to be freed on success
+ * @from: the ranges, perhaps none
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmdk_windows_copy(struct vmdk_windows *windows,
+		      const struct vmdk_windows *from)
+{
+	struct vmdk_window *list = NULL;
+
+	if (from->nr) {
+		list = reallocarray(NULL, from->nr, sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		memcpy(list, from->list, from->nr * sizeof(*list));
+	}
+	*windows = *from;
+	windows->list = list;
+	return 0;
+}
+
+/**
  * vmdk_windows_free - free what vmdk_windows_add() allocated
  * @windows: empty afterwards
  */

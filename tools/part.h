@@ -46,6 +46,8 @@ struct vmdk_part {
 
 int vmdk_windows_add(struct vmdk_windows *windows, uint64_t offset,
 		     uint64_t length);
+int vmdk_windows_copy(struct vmdk_windows *windows,
+		      const struct vmdk_windows *from);
 void vmdk_windows_free(struct vmdk_windows *windows);
 ssize_t vmdk_part_pread(const struct vmdk_part *part, void *buf, size_t size,
 			uint64_t pos);

@@ -347,12 +347,14 @@ static int check_disk(struct check_run *run, const char *path,
  * struct ova_run - the check of an appliance
  * @run: what it found
  * @path: the archive
+ * @fd: the same, open and locked
  * @ova: its disks
  * @only: the one that --disk names, or NULL
  */
 struct ova_run {
 	struct check_run *run;
 	const char *path;
+	int fd;
 	struct vmdk_ova ova;
 	const struct vmdk_ova_disk *only;
 };
@@ -404,15 +406,13 @@ static int worse(int a, int b)
 }
 
 /* Only what kept it from being checked is an error here. */
-static int check_member(struct ova_run *o, size_t index)
+static int check_member(struct ova_run *o, const struct vmdk_ova_disk *disk)
 {
-	char *number = vmdkctl_format("%zu", index + 1);
-	const struct vmdk_open_options open = { .lock = true, .disk = number };
+	const struct vmdk_open_options open = { .ova_disk = disk };
 	struct vmdk_image *image;
 	int ret;
 
-	ret = vmdk_image_open(o->path, &open, &image);
-	free(number);
+	ret = info_ova_open(o->fd, o->path, &open, &image);
 	if (ret == -EINVAL) {
 		o->run->total.corrupt++;
 		return STATUS_OK;
@@ -434,7 +434,8 @@ static int check_members(struct ova_run *o)
 
 	for (i = 0; i < o->ova.nr; i++)
 		if (!o->only || o->only == &o->ova.disks[i])
-			status = worse(status, check_member(o, i));
+			status = worse(status,
+				       check_member(o, &o->ova.disks[i]));
 	return status;
 }
 
@@ -443,14 +444,14 @@ static int open_ova(struct ova_run *o, const char *disk, char **why)
 {
 	struct stat st;
 	size_t index;
-	int ret, fd;
+	int ret;
 
-	fd = vmdk_open_named(o->path, O_RDONLY, &st, why);
-	if (fd < 0)
-		return fd;
-	ret = vmdk_lock_image(fd, false, o->path, why);
+	o->fd = vmdk_open_named(o->path, O_RDONLY, &st, why);
+	if (o->fd < 0)
+		return o->fd;
+	ret = vmdk_lock_image(o->fd, false, o->path, why);
 	if (!ret)
-		ret = vmdk_ova_read(fd, st.st_size, o->path, &o->ova, why);
+		ret = vmdk_ova_read(o->fd, st.st_size, o->path, &o->ova, why);
 	if (!ret && disk) {
 		/* that there is no such disk is nothing against the archive */
 		if (vmdk_ova_choose(&o->ova, disk, o->path, &index, why))
@@ -459,9 +460,8 @@ static int open_ova(struct ova_run *o, const char *disk, char **why)
 			o->only = &o->ova.disks[index];
 	}
 	if (!ret)
-		ret = vmdk_ova_verify(fd, st.st_size, o->path, o->only, add_sum,
-				      o, why);
-	close(fd);
+		ret = vmdk_ova_verify(o->fd, st.st_size, o->path, o->only,
+				      add_sum, o, why);
 	return ret;
 }
 
@@ -483,6 +483,8 @@ static int check_ova(struct check_run *run, const char *path, const char *disk,
 		else if (run->total.corrupt || status == STATUS_OK)
 			status = exit_status(&run->total);
 	}
+	if (o.fd >= 0)
+		close(o.fd);
 	vmdk_ova_free(&o.ova);
 	free(why);
 	return status;
