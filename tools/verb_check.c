@@ -427,13 +427,28 @@ static int check_member(struct ova_run *o, const struct vmdk_ova_disk *disk)
 	return ret == -EOPNOTSUPP ? STATUS_UNSUPPORTED : STATUS_FAILED;
 }
 
+/* Several disks may be of one file. */
+static bool was_checked(const struct vmdk_ova *ova,
+			const struct vmdk_ova_disk *disk)
+{
+	const struct vmdk_ova_disk *d;
+
+	for (d = ova->disks; d < disk; d++)
+		if (!d->refusal && !disk->refusal &&
+		    d->offset == disk->offset && d->size == disk->size)
+			return true;
+	return false;
+}
+
 static int check_members(struct ova_run *o)
 {
 	int status = STATUS_OK;
 	size_t i;
 
+	if (o->only)
+		return check_member(o, o->only);
 	for (i = 0; i < o->ova.nr; i++)
-		if (!o->only || o->only == &o->ova.disks[i])
+		if (!was_checked(&o->ova, &o->ova.disks[i]))
 			status = worse(status,
 				       check_member(o, &o->ova.disks[i]));
 	return status;

@@ -19,6 +19,7 @@ static char output[65536];	/* of the last verb, both streams */
 /* ------------------------------------------------------- what is counted */
 
 static unsigned int reads, checks;
+static int check_status;	/* what the check of an extent says */
 
 int __real_vmdk_ova_read(int fd, uint64_t bytes, const char *path,
 			 struct vmdk_ova *ova, char **why);
@@ -45,7 +46,7 @@ int __wrap_vmdk_check_extent(const struct vmdk_image_extent *ext,
 	(void)arg;
 	checks++;
 	result->grains_allocated = 1;
-	return 0;
+	return check_status;
 }
 
 /* ------------------------------------------------------------- scaffold */
@@ -123,6 +124,30 @@ static void test_read_once(void **state)
 	assert_int_equal(reads, 1);
 }
 
+/* Nothing forbids that, but one disk is enough to find what is wrong. */
+static void test_check_shared_file_once(void **state)
+{
+	(void)state;
+	put_ova("<e>" FILE_TAG("f1", "a.vmdk") FILE_TAG("f2", "a.vmdk")
+		"<File id='f3' href='c' chunkSize='10240'/>"
+		FILE_TAG("f4", "c.000000000")
+		"<Disk diskId='d0' fileRef='f1' parentRef='d1'/>"
+		DISK_TAG("d1", "f1") DISK_TAG("d2", "f2") DISK_TAG("d3", "f1")
+		DISK_TAG("d4", "f3") DISK_TAG("d5", "f3") DISK_TAG("d6", "f4")
+		"</e>");
+	assert_int_equal(run("check", "--disk=d3", "x.ova"), STATUS_OK);
+	assert_int_equal(checks, 1);
+	run("check", "-n", "x.ova");
+	/* a.vmdk, c, and what c begins with; d0 is refused */
+	assert_int_equal(checks, 2);
+	assert_int_equal(count("c.000000000: "), 1);
+	assert_int_equal(count("is a child of another disk"), 1);
+	check_status = -EOPNOTSUPP;
+	assert_int_equal(run("check", "-n", "x.ova"), STATUS_CORRUPT);
+	check_status = 0;
+	assert_int_equal(count("a.vmdk: is only checked when extracted"), 1);
+}
+
 /* ----------------------------------------------------------------- JSON */
 
 static void expect(const char *text, const char *clean)
@@ -164,6 +189,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(test_read_once),
+		TEST(test_check_shared_file_once),
 		TEST(test_json_of_any_bytes),
 		TEST(test_json_of_long_text),
 	};
