@@ -17,8 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "lock.h"
@@ -117,34 +115,57 @@ int vmdk_lock_image(int fd, bool write, const char *path, char **why)
 	return 0;
 }
 
-/* A line of /proc/locks: does it lock @byte of the file for an open file? */
-static bool is_lock_of(const char *line, const struct stat *st, off_t byte)
-{
-	unsigned int major, minor;
-	unsigned long long ino, start, end;
+/* A lock of an open file, as the kernel prints it: of which file, and which bytes. */
+struct lock_line {
+	char file[64];
+	unsigned long long start, end;
+};
 
-	return sscanf(line, "%*d: OFDLCK %*s %*s %*d %x:%x:%llu %llu %llu",
-		      &major, &minor, &ino, &start, &end) == 5 &&
-	       makedev(major, minor) == st->st_dev && ino == st->st_ino &&
-	       start <= (unsigned long long)byte &&
-	       end >= (unsigned long long)byte;
+static bool parse_lock(const char *line, struct lock_line *lock)
+{
+	return sscanf(line, "%*d: OFDLCK %*s %*s %*d %63s %llu %llu", lock->file,
+		      &lock->start, &lock->end) == 3;
 }
 
-/* How many open files have a lock on @byte? */
-static int count_locks(int fd, off_t byte)
+/*
+ * What /proc/locks calls the file is not always what stat() says of it: on btrfs and
+ * in overlays a file has another device than its file system.  So it is read from a
+ * lock of our own.
+ */
+static int find_own_lock(int fd, struct lock_line *own)
 {
-	char line[256];
-	struct stat st;
-	int n = 0;
+	char path[64], line[256];
+	int ret = -ENOLCK;
 	FILE *f;
 
-	if (fstat(fd, &st))
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "re");
+	if (!f)
 		return -errno;
+	while (ret && fgets(line, sizeof(line), f))
+		if (!strncmp(line, "lock:", 5) && parse_lock(line + 5, own))
+			ret = 0;
+	fclose(f);
+	return ret;
+}
+
+/* How many open files, ours among them, have a lock on @byte? */
+static int count_locks(int fd, unsigned long long byte)
+{
+	struct lock_line own, lock;
+	char line[256];
+	int n = 0, ret;
+	FILE *f;
+
+	ret = find_own_lock(fd, &own);
+	if (ret)
+		return ret;
 	f = fopen("/proc/locks", "re");
 	if (!f)
 		return -errno;
 	while (fgets(line, sizeof(line), f))
-		n += is_lock_of(line, &st, byte);
+		n += parse_lock(line, &lock) && !strcmp(lock.file, own.file) &&
+		     lock.start <= byte && lock.end >= byte;
 	fclose(f);
 	return n;
 }
@@ -157,23 +178,23 @@ static int count_locks(int fd, off_t byte)
  * @why: receives the reason of a refusal
  *
  * The disk has seen to it that nobody else writes, and may have locks of a writer
- * itself, from before its last snapshot.  One who cannot bear a writer is the disk;
- * two are not.
+ * itself, from before its last snapshot.  One who cannot bear a writer is the disk,
+ * and one is who asks; a third is neither.
  *
  * Return: 0; -EBUSY when another program uses the file, too; -errno.
  */
 int vmdk_lock_attached(int fd, bool write, const char *path, char **why)
 {
-	int others = count_locks(fd, QEMU_UNSHARED + QEMU_WRITE_BIT);
-	int ret = others < 0 ? others : 0;
+	int ret = set_locks(fd, write ? QEMU_WRITER : QEMU_READ, QEMU_EXCLUSIVE);
+	int users = 0;
 
-	if (!ret)
-		ret = set_locks(fd, write ? QEMU_WRITER : QEMU_READ,
-				QEMU_EXCLUSIVE);
-	if (ret)
-		return vmdk_refuse(why, ret, "%s: cannot be locked: %s", path,
-				   strerror(-ret));
-	if (write && others > 1)
+	if (!ret && write)
+		users = count_locks(fd, QEMU_UNSHARED + QEMU_WRITE_BIT);
+	if (ret || users < 0)
+		return vmdk_refuse(why, ret ? ret : users,
+				   "%s: cannot be locked: %s", path,
+				   strerror(ret ? -ret : -users));
+	if (users > 2)
 		return vmdk_refuse(why, -EBUSY,
 				   "%s: is in use by another program (qemu image lock)",
 				   path);

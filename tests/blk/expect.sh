@@ -121,6 +121,25 @@ sparse_image()
 	qemu-img create -q -f vmdk -o "subformat=${3:-monolithicSparse}" "$1" "$2"
 }
 
+# qemu-io has an image open, as it is until let_go: hold_with_qemu [-r] FILE
+hold_with_qemu()
+{
+	[ -p hold ] || mkfifo hold
+	qemu-io -f vmdk "$@" <> hold >qemu.log 2>&1 &
+	holder=$!
+	exec 7<>hold
+	echo "length" >&7
+	# shellcheck disable=SC2016	# evaluated later
+	wait_for 'grep -q . qemu.log' 20 || fail "qemu-io does not start"
+}
+
+let_go()
+{
+	echo quit >&7
+	wait "$holder" || true
+	exec 7>&-
+}
+
 # Prints a little-endian number as escapes for printf: bytes WIDTH VALUE
 bytes()
 {
