@@ -6,6 +6,7 @@
  * No signal that can be held back gets in between: a file system that is not let
  * go on stops all who write to it.
  */
+#define _GNU_SOURCE	/* statx */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
@@ -27,60 +29,119 @@ static void hold_signals(int how)
 	sigprocmask(how, &all, NULL);
 }
 
+/* What stat() says instead is not the same in all of a btrfs. */
+static dev_t device_of(const struct statx *stx, const struct mounts *mounts)
+{
+	size_t i;
+
+	for (i = 0; i < mounts->nr; i++)
+		if (mounts->list[i].id == stx->stx_mnt_id)
+			return mounts->list[i].dev;
+	return makedev(stx->stx_dev_major, stx->stx_dev_minor);
+}
+
 /* The file system that @path lies on, or will. */
-static int find_device(const char *path, dev_t *dev)
+static int find_device(const char *path, const struct mounts *mounts, dev_t *dev)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = slash ? vmdkctl_format("%.*s", (int)(slash - path + 1),
 					      path) :
 			       vmdkctl_format(".");
-	struct stat st;
-	int ret = stat(folder, &st) ? -errno : 0;
+	struct statx stx;
+	int ret = statx(AT_FDCWD, folder, 0, STATX_MNT_ID, &stx) ? -errno : 0;
 
 	if (ret)
 		vmdkctl_error("%s: %s", folder, strerror(-ret));
 	else
-		*dev = st.st_dev;
+		*dev = device_of(&stx, mounts);
 	free(folder);
 	return ret;
 }
 
 static bool is_frozen(const struct frozen *frozen, dev_t dev)
 {
-	struct stat st;
 	size_t i;
 
 	for (i = 0; i < frozen->nr; i++)
-		if (!fstat(frozen->fds[i], &st) && st.st_dev == dev)
+		if (frozen->list[i].dev == dev)
 			return true;
 	return false;
 }
 
-static int freeze_folder(const char *folder, dev_t keep, struct frozen *frozen)
+/* Another file system may have been mounted over it. */
+static int open_mount(const struct mount_point *mount)
 {
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
-	int ret = 0;
+	int fd = open(mount->target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statx stx;
+	int ret;
 
-	if (fd < 0 || fstat(fd, &st))
-		ret = -errno;
-	if (!ret && st.st_dev == keep)
-		ret = -EDEADLK;
-	if (!ret && !is_frozen(frozen, st.st_dev)) {
-		if (!ioctl(fd, FIFREEZE, 0)) {
-			frozen->fds = vmdkctl_grow(frozen->fds, frozen->nr + 1,
-						   sizeof(*frozen->fds));
-			frozen->fds[frozen->nr++] = fd;
-			return 0;
-		}
-		ret = -errno;
+	if (fd < 0)
+		return -errno;
+	ret = statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &stx) ? -errno : 0;
+	if (!ret && stx.stx_mnt_id == mount->id)
+		return fd;
+	close(fd);
+	return ret ? ret : -ESTALE;
+}
+
+/* Wherever @dev is mounted will do. */
+static int open_any(const struct mounts *mounts, dev_t dev)
+{
+	int fd, ret = 0;
+	size_t i;
+
+	for (i = 0; i < mounts->nr; i++) {
+		if (mounts->list[i].dev != dev)
+			continue;
+		fd = open_mount(&mounts->list[i]);
+		if (fd >= 0)
+			return fd;
+		ret = ret ? ret : fd;
 	}
-	if (ret)
-		vmdkctl_error("%s: cannot be frozen: %s", folder,
-			      ret == -EDEADLK ? "the new file is to lie there" :
-						strerror(-ret));
-	if (fd >= 0)
+	return ret;
+}
+
+static int freeze(const struct mounts *mounts, dev_t dev, struct frozen *frozen)
+{
+	int fd = open_any(mounts, dev), ret;
+
+	if (fd < 0)
+		return fd;
+	if (ioctl(fd, FIFREEZE, 0)) {
+		ret = -errno;
 		close(fd);
+		return ret;
+	}
+	frozen->list = vmdkctl_grow(frozen->list, frozen->nr + 1,
+				    sizeof(*frozen->list));
+	frozen->list[frozen->nr++] = (struct frozen_fs){ fd, dev };
+	return 0;
+}
+
+static const char *reason(int err)
+{
+	switch (err) {
+	case -EDEADLK:
+		return "the new file is to lie there";
+	case -ESTALE:
+		return "another file system is mounted over it";
+	}
+	return strerror(-err);
+}
+
+static int freeze_mount(const struct mounts *mounts,
+			const struct mount_point *mount, dev_t keep,
+			struct frozen *frozen)
+{
+	int ret;
+
+	if (is_frozen(frozen, mount->dev))
+		return 0;
+	ret = mount->dev == keep ? -EDEADLK :
+				   freeze(mounts, mount->dev, frozen);
+	if (ret)
+		vmdkctl_error("%s: cannot be frozen: %s", mount->target,
+			      reason(ret));
 	return ret;
 }
 
@@ -94,25 +155,24 @@ static int freeze_folder(const char *folder, dev_t keep, struct frozen *frozen)
  */
 int freeze_disk(unsigned int disk, const char *path, struct frozen *frozen)
 {
-	char **folders;
-	dev_t dev;
+	struct mounts mounts;
+	dev_t keep;
 	size_t i;
 	int ret;
 
 	memset(frozen, 0, sizeof(*frozen));
-	ret = find_device(path, &dev);
-	if (ret)
-		return ret;
-	folders = mounts_of_disk(disk);
-	hold_signals(SIG_BLOCK);
-	for (i = 0; folders && folders[i]; i++) {
-		if (!ret)
-			ret = freeze_folder(folders[i], dev, frozen);
-		free(folders[i]);
+	mounts_read(disk, &mounts);
+	ret = find_device(path, &mounts, &keep);
+	if (!ret) {
+		hold_signals(SIG_BLOCK);
+		for (i = 0; i < mounts.nr && !ret; i++)
+			if (mounts.list[i].of_disk)
+				ret = freeze_mount(&mounts, &mounts.list[i],
+						   keep, frozen);
+		if (ret)
+			freeze_thaw(frozen);
 	}
-	free(folders);
-	if (ret)
-		freeze_thaw(frozen);
+	mounts_free(&mounts);
 	return ret;
 }
 
@@ -125,12 +185,12 @@ void freeze_thaw(struct frozen *frozen)
 	size_t i;
 
 	for (i = 0; i < frozen->nr; i++) {
-		if (ioctl(frozen->fds[i], FITHAW, 0))
+		if (ioctl(frozen->list[i].fd, FITHAW, 0))
 			vmdkctl_error("a file system cannot be thawed: %s",
 				      strerror(errno));
-		close(frozen->fds[i]);
+		close(frozen->list[i].fd);
 	}
-	free(frozen->fds);
+	free(frozen->list);
 	memset(frozen, 0, sizeof(*frozen));
 	hold_signals(SIG_UNBLOCK);
 }

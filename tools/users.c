@@ -286,43 +286,56 @@ static void find_other_mounts(struct users *users, const char *pid)
 		find_mounts(users, pid);
 }
 
-/* Room for one more, and the NULL at the end. */
-static char **add_target(char **targets, size_t nr, const char *target)
+static void add_mount(struct mounts *mounts, struct libmnt_fs *fs,
+		      const struct users *users)
 {
-	targets = vmdkctl_grow(targets, nr + 2, sizeof(*targets));
-	targets[nr] = vmdkctl_format("%s", target);
-	targets[nr + 1] = NULL;
-	return targets;
+	struct mount_point *mount;
+
+	mounts->list = vmdkctl_grow(mounts->list, mounts->nr + 1,
+				    sizeof(*mount));
+	mount = &mounts->list[mounts->nr++];
+	mount->target = vmdkctl_format("%s", mnt_fs_get_target(fs));
+	mount->id = (unsigned int)mnt_fs_get_id(fs);
+	mount->dev = mnt_fs_get_devno(fs);
+	mount->of_disk = find_member(users, mount->dev) ||
+			 find_source(users, mnt_fs_get_source(fs));
 }
 
 /**
- * mounts_of_disk - where a disk and its partitions are mounted
- * @disk: the N of vmdkN
+ * mounts_read - what is mounted
+ * @disk: the N of vmdkN, whose file systems are marked
+ * @mounts: receives it, for mounts_free()
  *
  * In our own mount namespace; a file system may be there several times.
- *
- * Return: names of folders, and NULL; all to be given to free().  NULL: none.
  */
-char **mounts_of_disk(unsigned int disk)
+void mounts_read(unsigned int disk, struct mounts *mounts)
 {
 	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
 	struct libmnt_table *table = parse_table("/proc/self/mountinfo");
 	struct users users = { 0 };
-	char **targets = NULL;
 	struct libmnt_fs *fs;
-	size_t nr = 0;
 
+	memset(mounts, 0, sizeof(*mounts));
 	find_members(&users, disk);
 	while (iter && table && !mnt_table_next_fs(table, iter, &fs))
-		if (find_member(&users, mnt_fs_get_devno(fs)) ||
-		    find_source(&users, mnt_fs_get_source(fs)))
-			targets = add_target(targets, nr++,
-					     mnt_fs_get_target(fs));
+		add_mount(mounts, fs, &users);
 	mnt_unref_table(table);
 	mnt_free_iter(iter);
 	free(users.members);
 	free(users.text);
-	return targets;
+}
+
+/**
+ * mounts_free - give back what mounts_read() found
+ * @mounts: it
+ */
+void mounts_free(struct mounts *mounts)
+{
+	size_t i;
+
+	for (i = 0; i < mounts->nr; i++)
+		free(mounts->list[i].target);
+	free(mounts->list);
 }
 
 /**

@@ -127,11 +127,37 @@ int detach_disk(int control, unsigned int disk, uint32_t flags);
 
 /* users.c */
 char *users_of_disk(unsigned int disk, bool *passing);
-char **mounts_of_disk(unsigned int disk);
+
+/**
+ * struct mount_point - a line of mountinfo
+ * @target: folder, or file, that it is mounted on
+ * @id: of the mount, as statx() has it
+ * @dev: of the file system; the files of btrfs say otherwise
+ * @of_disk: it is mounted from the disk that was asked for
+ */
+struct mount_point {
+	char *target;
+	uint64_t id;
+	dev_t dev;
+	bool of_disk;
+};
+
+struct mounts {
+	struct mount_point *list;
+	size_t nr;
+};
+
+void mounts_read(unsigned int disk, struct mounts *mounts);
+void mounts_free(struct mounts *mounts);
 
 /* freeze.c */
+struct frozen_fs {
+	int fd;		/* where it is mounted */
+	dev_t dev;
+};
+
 struct frozen {
-	int *fds;	/* folders of file systems that stand still */
+	struct frozen_fs *list;
 	size_t nr;
 };
 
