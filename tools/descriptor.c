@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "descriptor.h"
+#include "printable.h"
 #include "vmdk_format.h"
 
 #define TEXT_MAX	((size_t)VMDK_DESC_SECTORS_MAX * VMDK_SECTOR_SIZE)
@@ -95,14 +96,6 @@ static int hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Messages go to terminals: what the text brings must not control them. */
-static void make_printable(char *s)
-{
-	for (; *s; s++)
-		if (is_control(*s))
-			*s = '?';
-}
-
 __printf(3, 4)
 static int refuse(struct parser *p, size_t at, const char *fmt, ...)
 {
@@ -113,7 +106,7 @@ static int refuse(struct parser *p, size_t at, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(p->fault->text, sizeof(p->fault->text), fmt, args);
 	va_end(args);
-	make_printable(p->fault->text);
+	vmdk_make_printable(p->fault->text);
 	return -EINVAL;
 }
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "path.h"
+#include "printable.h"
 
 /* Neither a FIFO nor a lease may make us wait, nor a terminal become ours. */
 #define SAFE_FLAGS	(O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
@@ -34,16 +35,13 @@
 int vmdk_refuse(char **why, int ret, const char *fmt, ...)
 {
 	va_list args;
-	char *s;
 
 	va_start(args, fmt);
 	if (vasprintf(why, fmt, args) < 0)
 		*why = NULL;
 	va_end(args);
-	/* Messages go to terminals: what an image brings must not control them. */
-	for (s = *why; s && *s; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			*s = '?';
+	if (*why)
+		vmdk_make_printable(*why);
 	return ret;
 }
 

@@ -15,6 +15,7 @@
 
 #include <libsmartcols/libsmartcols.h>
 
+#include "printable.h"
 #include "vmdkctl.h"
 
 #define TABLE_COLUMNS_MAX	64
@@ -582,6 +583,21 @@ struct json_object *table_json(const struct table *table)
 	return array;
 }
 
+/* JSON may have U+0080 to U+009F as they are, but terminals may not. */
+static int print_text(const char *text)
+{
+	const char *p = text;
+
+	while ((p = strchr(p, '\xc2'))) {
+		if (!vmdk_is_c1(*++p))
+			continue;
+		fwrite(text, 1, p - 1 - text, stdout);
+		printf("\\u%04x", (unsigned char)*p);
+		text = ++p;
+	}
+	return puts(text) < 0 || ferror(stdout) ? -1 : 0;
+}
+
 /**
  * table_print_json - print the one JSON document of a run
  * @value: printed as the member "vmdk" of an object; given back
@@ -598,7 +614,7 @@ int table_print_json(struct json_object *value)
 	text = json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
 						    JSON_C_TO_STRING_SPACED |
 						    JSON_C_TO_STRING_NOSLASHESCAPE);
-	ret = text && puts(text) >= 0 ? 0 : -1;
+	ret = text ? print_text(text) : -1;
 	json_object_put(root);
 	if (ret)
 		vmdkctl_error("the JSON text cannot be printed");

@@ -5,7 +5,6 @@
  * This file: which verb runs, and what all of them need.
  */
 #define _GNU_SOURCE	/* vasprintf, reallocarray */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -17,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "printable.h"
 #include "vmdkctl.h"
 #include "vmdk_ioctl.h"
 
@@ -67,13 +67,11 @@ static const char help[] =
 __printf(2, 0)
 static void print_line(const char *prefix, const char *fmt, va_list args)
 {
-	char *line, *p;
+	char *line;
 
 	if (vasprintf(&line, fmt, args) < 0)
 		return;
-	for (p = line; *p; p++)
-		if (iscntrl((unsigned char)*p))
-			*p = '?';
+	vmdk_make_printable(line);
 	fprintf(stderr, "vmdkctl: %s%s\n", prefix, line);
 	free(line);
 }

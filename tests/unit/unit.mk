@@ -10,7 +10,7 @@ FUZZ_CC ?= clang
 UNIT_FORMAT := vmdk_format.c vmdk_foreign.c
 UNIT_IMAGE := tests/unit/scaffold.c tests/unit/mkvmdk.c tools/image.c \
 	      tools/probe.c tools/extents.c tools/devices.c tools/inspect.c tools/policy.c \
-	      tools/path.c tools/lock.c tools/descriptor.c tools/ova.c \
+	      tools/path.c tools/printable.c tools/lock.c tools/descriptor.c tools/ova.c \
 	      tools/ovf.c tools/tar.c tools/chunks.c tools/part.c \
 	      tools/grain_tables.c $(UNIT_FORMAT)
 UNIT_CHECK := tests/unit/mkvmdk.c tools/check.c tools/check_tables.c \
@@ -25,7 +25,8 @@ $(UNIT_BUILD)/test_stream: tests/unit/mkstream.c tests/unit/mkvmdk.c $(UNIT_FORM
 $(UNIT_BUILD)/test_foreign: tests/unit/mkcowd.c tests/unit/mksesparse.c \
 			   tests/unit/mkvmdk.c $(UNIT_FORMAT)
 $(UNIT_BUILD)/test_check $(UNIT_BUILD)/test_judges: $(UNIT_CHECK)
-$(UNIT_BUILD)/test_descriptor: tools/descriptor.c
+$(UNIT_BUILD)/test_descriptor: tools/descriptor.c tools/printable.c
+$(UNIT_BUILD)/test_printable: $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_image $(UNIT_BUILD)/test_names $(UNIT_BUILD)/test_locks: $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_ova $(UNIT_BUILD)/test_devices: $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_chain $(UNIT_BUILD)/test_child: $(UNIT_CHAIN) $(UNIT_IMAGE)
@@ -48,12 +49,12 @@ $(UNIT_TESTS): $(UNIT_BUILD)/%: tests/unit/%.c $(UNIT_HEADERS) | $(UNIT_BUILD)
 
 $(UNIT_BUILD)/fuzz_format: $(UNIT_CHECK) tests/unit/mkstream.c \
 			  tests/unit/mkcowd.c tests/unit/mksesparse.c
-$(UNIT_BUILD)/fuzz_descriptor: tools/descriptor.c
-$(UNIT_BUILD)/fuzz_ovf: tools/ovf.c tools/path.c
+$(UNIT_BUILD)/fuzz_descriptor: tools/descriptor.c tools/printable.c
+$(UNIT_BUILD)/fuzz_ovf: tools/ovf.c tools/path.c tools/printable.c
 $(UNIT_BUILD)/fuzz_manifest: tools/manifest.c
 $(UNIT_BUILD)/fuzz_tar: tools/tar.c tools/ovf.c tools/ova.c tools/ova_sums.c \
 		       tools/manifest.c tools/chunks.c tools/part.c \
-		       tools/path.c tools/grain_tables.c $(UNIT_FORMAT)
+		       tools/path.c tools/printable.c tools/grain_tables.c $(UNIT_FORMAT)
 
 $(UNIT_BUILD)/fuzz_%: tests/unit/fuzz_%.c $(UNIT_HEADERS) | $(UNIT_BUILD)
 	$(FUZZ_CC) $(UNIT_FLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $(filter %.c,$^) -lz -lexpat -lgcrypt
