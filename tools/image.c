@@ -132,7 +132,7 @@ static int find_image(struct vmdk_opener *o)
 		return find_member(o);
 	/* A compressed one is refused by its name, in vmdk_probe(). */
 	if (o->opt->disk && !o->opt->may_lack_disk && memcmp(block, "\x1f\x8b", 2))
-		return vmdk_refuse(&o->why, -EINVAL,
+		return vmdk_refuse(&o->why, -ENOENT,
 				   "%s: is not an OVA, so that there is no disk \"%s\" in it",
 				   o->file, o->opt->disk);
 	return 0;

@@ -55,7 +55,7 @@ int vmdk_refuse(char **why, int ret, const char *fmt, ...)
  * Files of procfs and sysfs claim to be regular, but are windows into the
  * memory of processes and into drivers.
  *
- * Return: 0 or -errno.
+ * Return: 0; -EISDIR or -ENODEV when it is none; -errno.
  */
 int vmdk_check_regular(int fd, const char *path, struct stat *st, char **why)
 {
@@ -67,10 +67,10 @@ int vmdk_check_regular(int fd, const char *path, struct stat *st, char **why)
 	if (S_ISDIR(st->st_mode))
 		return vmdk_refuse(why, -EISDIR, "%s: is a directory", path);
 	if (!S_ISREG(st->st_mode))
-		return vmdk_refuse(why, -EINVAL, "%s: is not a regular file",
+		return vmdk_refuse(why, -ENODEV, "%s: is not a regular file",
 				   path);
 	if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC)
-		return vmdk_refuse(why, -EINVAL, "%s: is a file of the kernel, not of a disk",
+		return vmdk_refuse(why, -ENODEV, "%s: is a file of the kernel, not of a disk",
 				   path);
 	return 0;
 }
@@ -95,7 +95,7 @@ static int refuse_open(const char *path, int flags, char **why)
 
 	/* A special file, unless the system lies: the name says it better. */
 	if (err == ENXIO)
-		return vmdk_refuse(why, -EINVAL, "%s: is not a regular file",
+		return vmdk_refuse(why, -ENODEV, "%s: is not a regular file",
 				   path);
 	if (err == EISDIR)
 		return vmdk_refuse(why, -EISDIR, "%s: is a directory", path);

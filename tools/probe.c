@@ -48,7 +48,7 @@ static int read_at(struct vmdk_opener *o, const struct vmdk_place *place,
 					   "%s: cannot be read at byte %llu: %m",
 					   path, ULL(pos + done));
 		if (!n)
-			return vmdk_refuse(&o->why, -EINVAL,
+			return vmdk_refuse(&o->why, -EIO,
 					   "%s: ends at byte %llu while it is being read",
 					   path, ULL(pos + done));
 		done += n;
@@ -70,7 +70,7 @@ static const struct magic {
 	  "the file is compressed as a whole: unpack it with gunzip" },
 	{ 257, 5, "ustar", -EINVAL, "this is a tar archive" },
 	{ 0, 4, "VMDK", -EINVAL, "the magic is byte-swapped" },
-	{ 0, 4, "QFI\xfb", -EINVAL, "this is a qcow2 image" },
+	{ 0, 4, "QFI\xfb", -EOPNOTSUPP, "this is a qcow2 image" },
 };
 
 /* @bytes: the first sector, filled up with zeros */

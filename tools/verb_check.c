@@ -250,8 +250,8 @@ static int print(const struct check_run *run, const char *path,
 
 /*
  * What cannot be opened because of what it says (a header or a descriptor that
- * is not valid, a file that is too short) is as corrupt as a wrong table.  The
- * line on stderr has the place and the fault.
+ * is not valid, a file that is too short) is as corrupt as a wrong table, and that
+ * is what -EINVAL is for.  The line on stderr has the place and the fault.
  */
 static int refused(struct check_run *run, const char *path, int err,
 		   const struct table_options *opt)

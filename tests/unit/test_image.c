@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "opener.h"
 #include "scaffold.h"
 
 static void refuse_text(const char *text, int expected, const char *words)
@@ -287,7 +288,7 @@ static void test_other_files(void **state)
 		OTHER("COWD", 2047, -EINVAL, "the file has 2047 bytes"),
 		OTHER("\xbe\xba\xfe\xca", 512, -EINVAL, "seSparse"),
 		OTHER("\x1f\x8b\x08", 30, -EOPNOTSUPP, "unpack it with gunzip"),
-		OTHER("QFI\xfb", 600, -EINVAL, "qcow2"),
+		OTHER("QFI\xfb", 600, -EOPNOTSUPP, "qcow2"),
 		OTHER("\xff\xfe#\0 ", 600, -EINVAL, "UTF-16"),
 		OTHER("\xeb\x63\x90", 4096, -EINVAL, "not a VMDK"),
 		OTHER(HEAD "RW 8 ZERO\n", 2 << 20, -EINVAL, "too many for"),
@@ -305,14 +306,31 @@ static void test_no_files(void **state)
 	refuse("gone", &reading, -ENOENT, "gone: cannot be opened: No such");
 	refuse("/tmp", &reading, -EISDIR, "/tmp: is a directory");
 	refuse("/tmp", &writing, -EISDIR, "/tmp: is a directory");
-	refuse("/dev/null", &reading, -EINVAL, "is not a regular file");
-	refuse("/proc/self/mem", &reading, -EINVAL, "is a file of the kernel");
-	refuse("/sys/kernel/notes", &reading, -EINVAL, "is a file of the kernel");
+	refuse("/dev/null", &reading, -ENODEV, "is not a regular file");
+	refuse("/proc/self/mem", &reading, -ENODEV, "is a file of the kernel");
+	refuse("/sys/kernel/notes", &reading, -ENODEV, "is a file of the kernel");
 	alarm(10);
 	assert_int_equal(mkfifo("fifo", 0644), 0);
-	refuse("fifo", &reading, -EINVAL, "is not a regular file");
-	refuse("fifo", &writing, -EINVAL, "is not a regular file");
+	refuse("fifo", &reading, -ENODEV, "is not a regular file");
+	refuse("fifo", &writing, -ENODEV, "is not a regular file");
 	alarm(0);
+}
+
+/* That it shrinks while it is being read says nothing about what it had. */
+static void test_shrunk_file(void **state)
+{
+	struct vmdk_opener o = { .path = "x.vmdk" };
+	struct vmdk_place place = { .path = "x.vmdk" };
+	char block[512];
+
+	(void)state;
+	put_text("x.vmdk", "abc");
+	place.part.fd = open("x.vmdk", O_RDONLY | O_CLOEXEC);
+	place.part.bytes = 512;
+	assert_int_equal(vmdk_read_start(&o, &place, block, sizeof(block)), -EIO);
+	assert_string_equal(o.why, "x.vmdk: ends at byte 3 while it is being read");
+	free(o.why);
+	close(place.part.fd);
 }
 
 static void check_lone_extent(const char *text)
@@ -650,6 +668,7 @@ int main(void)
 		TEST(test_through_symlink),
 		TEST(test_other_files),
 		TEST(test_no_files),
+		TEST(test_shrunk_file),
 		TEST(test_lone_extent),
 		TEST(test_bad_headers),
 		TEST(test_embedded_lies),

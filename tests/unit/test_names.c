@@ -68,7 +68,7 @@ static void test_names(void **state)
 	refuse_name("link", -ELOOP, "symbolic link");
 	refuse_name("shadow", -ELOOP, "symbolic link");
 	refuse_name("sublink/f", -ELOOP, "symbolic link");
-	refuse_name("fifo", -EINVAL, "is not a regular file");
+	refuse_name("fifo", -ENODEV, "is not a regular file");
 	refuse_name("sub", -EISDIR, "is a directory");
 	refuse_name(".", -EISDIR, "is a directory");
 	refuse_name("gone", -ENOENT, "cannot be opened");
@@ -172,7 +172,7 @@ static void test_allowed_proc(void **state)
 	snprintf(text, sizeof(text), HEAD "RW 1 FLAT \"/proc/%d/mem\" 0\n",
 		 getpid());
 	put_text("x.vmdk", text);
-	refuse("x.vmdk", &opt, -EINVAL, "is a file of the kernel");
+	refuse("x.vmdk", &opt, -ENODEV, "is a file of the kernel");
 	put_text("x.vmdk", HEAD "RW 1 FLAT \"/proc/self/mem\" 0\n");
 	refuse("x.vmdk", &opt, -ELOOP, "symbolic link");
 	put_text("x.vmdk", HEAD "RW 1 FLAT \"/dev/shm/no-such-vmdk\" 0\n");

@@ -684,7 +684,7 @@ static void test_no_appliance(void **state)
 	finish(&a, "x.ova");
 	refuse("x.ova", &reading, -EINVAL, "a tar archive without an OVF");
 	put_sparse("a.vmdk", 2048, HEAD "RW 2048 SPARSE \"a\"\n");
-	refuse("a.vmdk", choose("1"), -EINVAL, "a.vmdk: is not an OVA");
+	refuse("a.vmdk", choose("1"), -ENOENT, "a.vmdk: is not an OVA");
 	/* what macOS adds is no second descriptor */
 	add_text(&a, "._x.ovf", "junk");
 	add_text(&a, "x.ovf", ONE);
