@@ -146,6 +146,33 @@ static int freeze_mount(const struct mounts *mounts,
 }
 
 /**
+ * freeze_lies_on - would a disk have to wait for a file system that waits for it?
+ * @disk: the N of vmdkN
+ * @path: a file that is about to be made, and to be written through the disk
+ *
+ * The module looks at that, too, but not at all that a file system can lie on.
+ *
+ * Return: 0, or -EDEADLK or another -errno after a line on stderr.
+ */
+int freeze_lies_on(unsigned int disk, const char *path)
+{
+	struct mounts mounts;
+	dev_t dev;
+	size_t i;
+	int ret;
+
+	mounts_read(disk, &mounts);
+	ret = find_device(path, &mounts, &dev);
+	for (i = 0; i < mounts.nr && !ret; i++)
+		if (mounts.list[i].of_disk && mounts.list[i].dev == dev)
+			ret = -EDEADLK;
+	mounts_free(&mounts);
+	if (ret == -EDEADLK)
+		vmdkctl_error("%s: would lie on the disk itself", path);
+	return ret;
+}
+
+/**
  * freeze_disk - stop the file systems that are mounted from a disk
  * @disk: the N of vmdkN
  * @path: a file that is about to be written, and must not lie on one of them

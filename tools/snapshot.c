@@ -69,8 +69,10 @@ static int snapshot_device(unsigned int disk, const char *new, bool fsfreeze)
 	struct frozen frozen;
 	int ret;
 
-	if (!fsfreeze)
-		return live_snapshot(disk, new);
+	if (!fsfreeze) {
+		ret = freeze_lies_on(disk, new);
+		return ret ?: live_snapshot(disk, new);
+	}
 	ret = freeze_disk(disk, new, &frozen);
 	if (ret)
 		return ret;

@@ -161,6 +161,7 @@ struct frozen {
 	size_t nr;
 };
 
+int freeze_lies_on(unsigned int disk, const char *path);
 int freeze_disk(unsigned int disk, const char *path, struct frozen *frozen);
 void freeze_thaw(struct frozen *frozen);
 
