@@ -36,9 +36,8 @@ static int make_child(const struct vmdk_image *top, const char *new,
 	char *why = NULL;
 	int fd, ret;
 
-	fd = ret = vmdk_child_create(new, top, &why);
-	if (fd >= 0)
-		ret = vmdk_image_open_fd(fd, new, &opt, child, &why);
+	fd = vmdk_child_create(new, top, &why);
+	ret = fd < 0 ? fd : vmdk_image_open_fd(fd, new, &opt, child, &why);
 	if (ret)
 		vmdkctl_error("%s", why ? why : strerror(-ret));
 	free(why);

@@ -54,14 +54,16 @@ static int snapshot_file(const char *path, const char *new,
 	if (!ret)
 		ret = vmdk_chain_has_room(&chain, &why);
 	if (!ret)
-		fd = ret = vmdk_child_create(new, chain.links[0], &why);
-	if (ret < 0)
+		fd = vmdk_child_create(new, chain.links[0], &why);
+	if (!ret && fd < 0)
+		ret = fd;
+	if (ret)
 		vmdkctl_error("%s", why ? why : strerror(-ret));
 	if (fd >= 0)
 		close(fd);
 	vmdk_chain_close(&chain);
 	free(why);
-	return ret < 0 ? STATUS_FAILED : STATUS_OK;
+	return ret ? STATUS_FAILED : STATUS_OK;
 }
 
 static int snapshot_device(unsigned int disk, const char *new, bool fsfreeze)

@@ -566,8 +566,7 @@ static const char *look_at_piece(struct piece *p, bool may_be_old)
 	return wrong;
 }
 
-int do_io(const char *way, const char *device, const char *raw,
-		 const char *start)
+int do_io(const char *way, const char *device, const char *raw, const char *start)
 {
 	struct piece p = {
 		.fd = open_file(device, O_RDWR | O_DIRECT),
