@@ -141,7 +141,7 @@ void vmdk_file_demote(struct vmdk_file *vf);
 bool vmdk_file_same(const struct vmdk_file *a, const struct vmdk_file *b);
 bool vmdk_file_lies_on(const struct vmdk_file *vf,
 		       const struct block_device *whole);
-u32 vmdk_file_block(const struct vmdk_file *vf);
+u32 vmdk_file_fs_block(const struct vmdk_file *vf);
 int vmdk_file_set_windows(struct vmdk_file *vf,
 			  const struct vmdk_window_info *infos, u32 nr,
 			  struct vmdk_fault *fault);
@@ -1144,8 +1144,8 @@ struct vmdk_disk {
 
 int vmdk_disk_attach(struct vmdk_config *config, struct vmdk_fault *fault);
 int vmdk_disk_detach(u32 index, bool lazy);
-int vmdk_disk_snapshot(u32 index, struct vmdk_config *config, int top_fd,
-		       struct vmdk_fault *fault);
+int vmdk_disk_snapshot(u32 index, struct vmdk_config *config, bool check_top,
+		       int top_fd, struct vmdk_fault *fault);
 struct vmdk_disk *vmdk_disk_get(u32 index);
 struct vmdk_disk *vmdk_disk_start_change(u32 index, enum vmdk_life life);
 void vmdk_disk_end_change(struct vmdk_disk *disk);

@@ -176,7 +176,7 @@ void vmdk_disk_set_backing(struct vmdk_disk *disk, struct file *file,
 
 /*
  * Names in sysfs lead elsewhere when files are moved: so whoever opened one is told
- * whether it is the disk's.  -1: nobody asks.  While the disk is changed, it stays so.
+ * whether it is the disk's, which stays so while the disk is changed.
  */
 static int vmdk_check_backing(const struct vmdk_disk *disk, int fd,
 			      struct vmdk_fault *fault)
@@ -184,15 +184,15 @@ static int vmdk_check_backing(const struct vmdk_disk *disk, int fd,
 	struct file *file;
 	bool same;
 
-	if (fd == -1)
-		return 0;
 	file = fget(fd);
 	if (!file)
 		return -EBADF;
 	same = file_inode(file) == file_inode(disk->backing);
 	fput(file);
-	return same ? 0 : vmdk_fault_set(fault, VMDK_NO_OFFSET,
-					 "is not the file that the disk was attached from");
+	if (!same)
+		vmdk_fault_set(fault, VMDK_NO_OFFSET,
+			       "is not the file that the disk was attached from");
+	return same ? 0 : -ESTALE;
 }
 
 /* -------------------------------------------------------------- snapshot */
@@ -200,20 +200,21 @@ static int vmdk_check_backing(const struct vmdk_disk *disk, int fd,
 /* It would wait for itself: a file on what is mounted from the disk. */
 static int vmdk_check_not_above(const struct vmdk_disk *disk,
 				const struct vmdk_push *push,
-				struct vmdk_fault *fault, u32 *fault_extent)
+				struct vmdk_fault *fault)
 {
+	const struct block_device *whole = disk->disk->part0;
 	const struct vmdk_extent *ext;
+	bool above = false;
+	u32 i;
 
-	vmdk_for_each_extent(ext, &push->link) {
-		if (!ext->file ||
-		    !vmdk_file_lies_on(ext->file, disk->disk->part0))
-			continue;
-		*fault_extent = ext - push->link.extents;
+	vmdk_for_each_extent(ext, &push->link)
+		above |= ext->file && vmdk_file_lies_on(ext->file, whole);
+	for (i = 0; i < push->nr_patches; i++)
+		above |= vmdk_file_lies_on(push->patches[i].file, whole);
+	if (above)
 		vmdk_fault_set(fault, VMDK_NO_OFFSET,
 			       "lies on the disk itself");
-		return -EDEADLK;
-	}
-	return 0;
+	return above ? -EDEADLK : 0;
 }
 
 static int vmdk_task_push(struct vmdk_task *task)
@@ -239,8 +240,7 @@ static int vmdk_do_snapshot(struct vmdk_disk *disk, struct vmdk_config *config,
 	ret = vmdk_chain_prepare(disk->chain, config, push, fault,
 				 &attach->fault_extent);
 	if (!ret)
-		ret = vmdk_check_not_above(disk, push, fault,
-					   &attach->fault_extent);
+		ret = vmdk_check_not_above(disk, push, fault);
 	if (!ret)
 		ret = vmdk_run_quiesced(disk, &task);
 	if (ret)
@@ -258,22 +258,24 @@ out_file:
  * vmdk_disk_snapshot - put a link on top of /dev/vmdkN
  * @index: the N
  * @config: a checked call, of one link; receives the extent at fault
- * @top_fd: what the caller takes for the file of the top; -1: nothing
+ * @check_top: the caller says what the file of the top is
+ * @top_fd: that file
  * @fault: receives the reason of a refusal
  *
  * Context: process context, in the ioctl.
  * Return: 0; -ENXIO; -EAGAIN: it is being changed already; -EBUSY: it is being
  * folded; or an error, after which the disk is as it was.
  */
-int vmdk_disk_snapshot(u32 index, struct vmdk_config *config, int top_fd,
-		       struct vmdk_fault *fault)
+int vmdk_disk_snapshot(u32 index, struct vmdk_config *config, bool check_top,
+		       int top_fd, struct vmdk_fault *fault)
 {
 	struct vmdk_disk *disk = vmdk_disk_start_change(index, VMDK_CHANGING);
-	int ret;
+	int ret = 0;
 
 	if (IS_ERR(disk))
 		return PTR_ERR(disk);
-	ret = vmdk_check_backing(disk, top_fd, fault);
+	if (check_top)
+		ret = vmdk_check_backing(disk, top_fd, fault);
 	if (!ret)
 		ret = vmdk_do_snapshot(disk, config, fault);
 	vmdk_disk_end_change(disk);
@@ -314,11 +316,12 @@ struct vmdk_disk *vmdk_disk_resize(u32 index, u64 sectors, bool shrink,
 		.run = vmdk_task_resize, .sectors = sectors, .fault = fault,
 	};
 	struct vmdk_disk *disk = vmdk_disk_start_change(index, VMDK_CHANGING);
-	int ret;
+	int ret = 0;
 
 	if (IS_ERR(disk))
 		return disk;
-	ret = vmdk_check_backing(disk, backing_fd, fault);
+	if (backing_fd != -1)
+		ret = vmdk_check_backing(disk, backing_fd, fault);
 	if (!ret)
 		ret = vmdk_chain_check_resize(disk->chain, sectors, shrink,
 					      fault);

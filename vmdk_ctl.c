@@ -507,8 +507,8 @@ static int vmdk_do_snapshot(const struct vmdk_snapshot *snap,
 	config->links->sectors = vmdk_sum_extents(config);
 	ret = vmdk_check_config(config, fault);
 	return ret ?: vmdk_disk_snapshot(snap->index, config,
-					 snap->flags & VMDK_SNAPSHOT_TOP ?
-					 snap->top_fd : -1, fault);
+					 snap->flags & VMDK_SNAPSHOT_TOP,
+					 snap->top_fd, fault);
 }
 
 static int vmdk_ioctl_snapshot(struct vmdk_snapshot __user *arg)

@@ -500,7 +500,7 @@ static u64 vmdk_table_room(const struct vmdk_sparse *sparse)
 /* A block of the file may hold a table beside a grain, and tables are buffered. */
 static void vmdk_widen_dio(struct vmdk_sparse *sparse)
 {
-	u32 block = max_t(u32, PAGE_SIZE, vmdk_file_block(sparse->file));
+	u32 block = vmdk_file_fs_block(sparse->file);
 
 	if (sparse->kind == VMDK_KIND_COWD ||
 	    sparse->geo.grain_sectors << SECTOR_SHIFT < block)

@@ -364,12 +364,17 @@ bool vmdk_file_lies_on(const struct vmdk_file *vf,
 }
 
 /**
- * vmdk_file_block - bytes that a file system may write together
+ * vmdk_file_fs_block - bytes that the file's file system writes together at least
  * @vf: the file
+ *
+ * Those of a network say what they would like instead: a page it is, there.
  */
-u32 vmdk_file_block(const struct vmdk_file *vf)
+u32 vmdk_file_fs_block(const struct vmdk_file *vf)
 {
-	return i_blocksize(vf->mapping->host);
+	const struct inode *inode = vmdk_file_inode(vf);
+
+	return inode->i_sb->s_bdev ? max_t(u32, i_blocksize(inode), PAGE_SIZE) :
+				     PAGE_SIZE;
 }
 
 /* Bytes of the file as it is. */

@@ -437,8 +437,9 @@ static int vmdk_fold_open(struct vmdk_fold *fold, struct vmdk_config *config,
 	config->ally = chain;
 	target = vmdk_chain_open(config, chain->name, fold->disk->wq, fault,
 				 &config->attach.fault_extent);
+	/* What a file system says of itself is not what is said of the parent. */
 	if (IS_ERR(target))
-		return PTR_ERR(target);
+		return target == ERR_PTR(-EUCLEAN) ? -EIO : PTR_ERR(target);
 	target->begun = true;
 	fold->target = target;
 	ret = vmdk_fold_check_links(chain, target, fault);

@@ -227,12 +227,13 @@ struct vmdk_detach {
  * @flags: VMDK_SNAPSHOT_*
  * @create_type: as in struct vmdk_attach
  * @top_fd: with VMDK_SNAPSHOT_TOP: what the caller takes for the file that was
- *	named for what is the top now; refused when it is another one
+ *	named for what is the top now
  * @reserved: must be 0
  *
  * What is the top now is flushed, left clean, and never written to again.
  * ESTALE: the disk was written to meanwhile, and its content id is another one
- * than @parent_cid: read it again, and make the link anew.
+ * than @parent_cid, or its top is another file: read it again, and make the link
+ * anew.
  */
 struct vmdk_snapshot {
 	__u32 index;
@@ -321,7 +322,8 @@ struct vmdk_fold_progress {
  * all other changes of the disk until the second call, with the same numbers, or
  * until the control device is closed.  After either it may be done again.
  *
- * EAGAIN: the disk is being changed by another call.
+ * EAGAIN: the disk is being changed by another call.  ESTALE: it has another file
+ * than @backing_fd.
  */
 struct vmdk_resize {
 	__u32 index;

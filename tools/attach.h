@@ -25,7 +25,7 @@ int attach_check_features(uint64_t features, const struct vmdk_chain *chain);
 int attach_request(int control, const struct vmdk_chain *chain,
 		   const struct attach_options *opt, int32_t *index);
 int attach_snapshot(int control, unsigned int disk, const struct vmdk_image *top,
-		    struct vmdk_image *child);
+		    struct vmdk_image *child, char **why);
 int attach_fold(int control, unsigned int disk, const struct vmdk_chain *chain,
 		uint32_t flags);
 

@@ -15,7 +15,10 @@
 #include "vmdkctl.h"
 #include "vmdk_ioctl.h"
 
-/* The content id changes at the first write only: once is enough, nearly always. */
+/*
+ * The content id changes at the first write only, and the top when another snapshot or
+ * commit comes in between: once is enough, nearly always.
+ */
 #define TRIES	5
 
 /* The top of @disk, to read what it is; the module holds it, so it is not locked. */
@@ -47,28 +50,28 @@ static int make_child(const struct vmdk_image *top, const char *new,
 }
 
 static int push(int control, unsigned int disk, const struct vmdk_image *top,
-		const char *new)
+		const char *new, char **why)
 {
 	struct vmdk_image *child;
 	int ret = make_child(top, new, &child);
 
 	if (ret)
 		return ret;
-	ret = attach_snapshot(control, disk, top, child);
+	ret = attach_snapshot(control, disk, top, child, why);
 	vmdk_image_close(child);
 	if (ret)
 		unlink(new);
 	return ret;
 }
 
-static int try_push(int control, unsigned int disk, const char *new)
+static int try_push(int control, unsigned int disk, const char *new, char **why)
 {
 	struct vmdk_image *top;
 	int ret = open_top(disk, &top);
 
 	if (ret)
 		return ret;
-	ret = push(control, disk, top, new);
+	ret = push(control, disk, top, new, why);
 	vmdk_image_close(top);
 	return ret;
 }
@@ -84,17 +87,24 @@ int live_snapshot(unsigned int disk, const char *new)
 {
 	int control = open(VMDK_CONTROL_PATH, O_RDWR | O_CLOEXEC);
 	int tries, ret = -ESTALE;
+	char *why = NULL;
 
 	if (control < 0) {
 		ret = -errno;
 		vmdkctl_error("%s: %s", VMDK_CONTROL_PATH, strerror(-ret));
 		return ret;
 	}
-	for (tries = 0; tries < TRIES && ret == -ESTALE; tries++)
-		ret = try_push(control, disk, new);
-	if (ret == -ESTALE)
+	for (tries = 0; tries < TRIES && ret == -ESTALE; tries++) {
+		free(why);
+		why = NULL;
+		ret = try_push(control, disk, new, &why);
+	}
+	if (ret == -ESTALE && why)
+		vmdkctl_error("%s", why);
+	else if (ret == -ESTALE)
 		vmdkctl_error("vmdk%u: its content id changes all the time",
 			      disk);
+	free(why);
 	close(control);
 	return ret;
 }

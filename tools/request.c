@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 
 #include "attach.h"
+#include "path.h"
 #include "vmdkctl.h"
 #include "vmdk_ioctl.h"
 
@@ -316,7 +317,8 @@ static int call_with_chain(int control, unsigned long call,
 	if (!ret && ioctl(control, call, &req.attach)) {
 		ret = -errno;
 		req.message[sizeof(req.message) - 1] = '\0';
-		if (ret != -EUCLEAN)
+		if (ret != -EUCLEAN || call != VMDK_FOLD_BEGIN ||
+		    opt->flags & VMDK_ATTACH_VERIFIED)
 			report_refusal(chain, &req, -ret);
 	}
 	*index = req.attach.index;
@@ -342,7 +344,8 @@ int attach_request(int control, const struct vmdk_chain *chain,
 
 static int call_snapshot(int control, unsigned int disk,
 			 const struct vmdk_image *top,
-			 const struct vmdk_chain *chain, struct request *req)
+			 const struct vmdk_chain *chain, struct request *req,
+			 char **why)
 {
 	const struct vmdk_attach *attach = &req->attach;
 	struct vmdk_snapshot snap = {
@@ -366,10 +369,12 @@ static int call_snapshot(int control, unsigned int disk,
 	if (!ioctl(control, VMDK_SNAPSHOT, &snap))
 		return 0;
 	ret = -errno;
+	req->message[sizeof(req->message) - 1] = '\0';
+	if (ret == -ESTALE && *req->message)
+		return vmdk_refuse(why, ret, "%s: %s", top->path, req->message);
 	if (ret == -ESTALE)
 		return ret;
 	req->attach.fault_extent = snap.fault_extent;
-	req->message[sizeof(req->message) - 1] = '\0';
 	report_refusal(chain, req, -ret);
 	return ret;
 }
@@ -380,12 +385,13 @@ static int call_snapshot(int control, unsigned int disk,
  * @disk: N of /dev/vmdkN
  * @top: what is the top of the disk, or so its name says
  * @child: open for writing; its parent is @top
+ * @why: receives the reason, to be freed, where @top is another file
  *
- * Return: 0; -ESTALE: the top's content id has changed; or -errno after a line
- * on stderr.
+ * Return: 0; -ESTALE: that, or the top's content id has changed; or -errno after a
+ * line on stderr.
  */
 int attach_snapshot(int control, unsigned int disk, const struct vmdk_image *top,
-		    struct vmdk_image *child)
+		    struct vmdk_image *child, char **why)
 {
 	struct vmdk_chain chain = { .links = { child }, .nr = 1 };
 	struct attach_options opt = { .index = -1 };
@@ -394,7 +400,7 @@ int attach_snapshot(int control, unsigned int disk, const struct vmdk_image *top
 
 	ret = fill_request(&chain, &opt, &req);
 	if (!ret)
-		ret = call_snapshot(control, disk, top, &chain, &req);
+		ret = call_snapshot(control, disk, top, &chain, &req, why);
 	free(req.extents);
 	free(req.windows);
 	return ret;

@@ -154,12 +154,15 @@ static bool checksum_fits(const struct ustar *h)
 
 /* -------------------------------------------------------- extended headers */
 
+/* Twice the same, in old form and new, is one that all programs agree on. */
 static int take_name(struct reader *r, const char *name, size_t len)
 {
 	if (!len || len > NAME_BYTES_MAX || memchr(name, '\0', len))
 		return refuse(r, "the long name in it is not valid");
 	if (r->next_name)
-		return refuse(r, "the member behind it has two names");
+		return strlen(r->next_name) == len &&
+		       !memcmp(r->next_name, name, len) ? 0 :
+		       refuse(r, "the member behind it has two names");
 	r->next_name = strndup(name, len);
 	return r->next_name ? 0 : no_memory(r);
 }

@@ -599,16 +599,17 @@ static void test_bad_records(void **state)
 /* Two that differ: programs take the first one, the last one, or one of a kind. */
 static void test_two_extended_headers(void **state)
 {
-	static const char path[] = "15 path=b.vmdk\n", size[] = "14 size=66560\n";
+	static const char path[] = "15 path=b.vmdk\n", other[] = "15 path=c.vmdk\n";
+	static const char size[] = "14 size=66560\n";
 	static const struct {
 		char kinds[3];
 		const char *first, *second, *words;
 	} bad[] = {
-		{ "xx", path, path, "has two names" },
+		{ "xx", path, other, "has two names" },
 		{ "xL", path, "a.vmdk", "has two names" },
 		{ "Lx", "a.vmdk", path, "has two names" },
 		{ "LL", "a.vmdk", "b.vmdk", "has two names" },
-		{ "XX", path, path, "has two names" },
+		{ "XX", path, other, "has two names" },
 		{ "xx", size, size, "has two sizes" },
 	};
 	size_t i;
@@ -629,6 +630,21 @@ static void test_two_extended_headers(void **state)
 }
 
 /* Records for all members behind them; by no reader but some are they heeded. */
+/* As some programs write it for those that know one of the two. */
+static void test_name_twice(void **state)
+{
+	static const char path[] = "15 path=a.vmdk\n";
+	struct archive a = { 0 };
+
+	(void)state;
+	add_text(&a, "x.ovf", ONE);
+	add_kind(&a, "h", 'L', "a.vmdk", 6);
+	add_kind(&a, "h", 'x', path, strlen(path));
+	add_disk(&a, "short", 2048);
+	finish(&a, "x.ova");
+	vmdk_image_close(accept("x.ova", &reading));
+}
+
 static void test_global_records(void **state)
 {
 	static const struct {
@@ -800,6 +816,7 @@ int main(void)
 		TEST(test_bad_headers),
 		TEST(test_bad_records),
 		TEST(test_two_extended_headers),
+		TEST(test_name_twice),
 		TEST(test_global_records),
 		TEST(test_truncated),
 		TEST(test_no_appliance),
