@@ -406,6 +406,8 @@ struct vmdk_pins {
 	unsigned int current_gen;
 };
 
+struct vmdk_inflate;
+
 /**
  * struct vmdk_cache - inflated grains of a chain
  * @lock: protects the following, and all entries
@@ -417,6 +419,7 @@ struct vmdk_pins {
  * @spare_mutex: protects @spare
  * @spare: L  to inflate into when there is no memory
  * @spare_bytes: I  its size: the largest compressed grain
+ * @own: L (contexts_lock)  the chain's own context for zlib, while it is free
  */
 struct vmdk_cache {
 	spinlock_t lock;		/* entries and their list */
@@ -428,6 +431,7 @@ struct vmdk_cache {
 	struct mutex spare_mutex;	/* one user of the spare at a time */
 	void *spare;
 	u32 spare_bytes;
+	struct vmdk_inflate *own;
 };
 
 /**
@@ -936,6 +940,7 @@ void vmdk_directory_free(struct vmdk_sparse *sparse);
  * @decoded: inflated grains, and those that are being inflated, by number
  * @last: A  the grain that was read last
  * @ahead: A  the first one that nobody inflates ahead yet
+ * @wanted: A  a grain that others waited for when it went straight into a request
  */
 struct vmdk_stream {
 	struct vmdk_chain *chain;
@@ -947,6 +952,7 @@ struct vmdk_stream {
 	struct xarray decoded;
 	u64 last;
 	u64 ahead;
+	u64 wanted;
 };
 
 int vmdk_stream_init(void);

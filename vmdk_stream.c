@@ -5,11 +5,14 @@
  * A grain is inflated once for all who want it: the first one has an entry in
  * the cache while it inflates, and the others wait there.  A request for all of
  * a grain inflates into its own memory; a smaller one into the cache, which
- * answers the next.  The cache is bounded, and the shrinker takes from it.
+ * answers the next.  The memory of a request may be that of a program, which writes
+ * to it as it likes: nothing is ever taken from there, so who waited for such a grain
+ * inflates it once more.  The cache is bounded, and the shrinker takes from it.
  *
- * Contexts for zlib are a fixed pool for all disks: who finds it empty waits.
- * A context is held while a grain is read from its file and inflated, and for
- * nothing that could wait for another context.
+ * Contexts for zlib are a fixed pool for all disks, and one of each chain's own: who
+ * finds neither waits.  A context is held while a grain is read from its file and
+ * inflated.  The file may lie on another disk with compressed grains, whose chain's own
+ * context waits for nothing but what lies below that.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -27,17 +30,19 @@
 static unsigned int inflate_streams;
 module_param(inflate_streams, uint, 0444);
 MODULE_PARM_DESC(inflate_streams,
-		 "Grains inflated at a time, over all disks (default: CPUs + 1)");
+		 "Grains inflated at a time, over all disks, beside one for each (default: CPUs + 1)");
 
 /**
  * struct vmdk_inflate - a context for zlib
- * @node: L (contexts_lock)  while it is free
+ * @node: L (contexts_lock)  while it is free, and of the pool
+ * @owner: I  of a chain's own
  * @strm: with its workspace
  * @feed: compressed bytes on their way to zlib
  * @pages: of a request that is inflated into
  */
 struct vmdk_inflate {
 	struct list_head node;
+	struct vmdk_cache *owner;
 	struct z_stream_s strm;
 	u8 *feed;
 	struct page *pages[VMDK_DIRECT_PAGES];
@@ -75,7 +80,7 @@ struct vmdk_decoded {
 
 /* --------------------------------------------------------------- contexts */
 
-static struct vmdk_inflate *vmdk_context_try(void)
+static struct vmdk_inflate *vmdk_context_try(struct vmdk_cache *cache)
 {
 	struct vmdk_inflate *context;
 
@@ -84,39 +89,48 @@ static struct vmdk_inflate *vmdk_context_try(void)
 					   node);
 	if (context)
 		list_del(&context->node);
+	else
+		swap(context, cache->own);
 	spin_unlock(&contexts_lock);
 	return context;
 }
 
-static struct vmdk_inflate *vmdk_context_get(void)
+static struct vmdk_inflate *vmdk_context_get(struct vmdk_cache *cache)
 {
 	struct vmdk_inflate *context;
 
-	wait_event(contexts_wait, (context = vmdk_context_try()));
+	wait_event(contexts_wait, (context = vmdk_context_try(cache)));
 	return context;
 }
 
 static void vmdk_context_put(struct vmdk_inflate *context)
 {
 	spin_lock(&contexts_lock);
-	list_add(&context->node, &contexts);
+	if (context->owner)
+		context->owner->own = context;
+	else
+		list_add(&context->node, &contexts);
 	spin_unlock(&contexts_lock);
 	wake_up(&contexts_wait);
 }
 
 static void vmdk_context_free(struct vmdk_inflate *context)
 {
+	if (!context)
+		return;
 	kvfree(context->strm.workspace);
 	kvfree(context->feed);
 	kfree(context);
 }
 
-static int vmdk_context_add(void)
+/* @owner: NULL: for the pool */
+static int vmdk_context_add(struct vmdk_cache *owner)
 {
 	struct vmdk_inflate *context = kzalloc(sizeof(*context), GFP_KERNEL);
 
 	if (!context)
 		return -ENOMEM;
+	context->owner = owner;
 	context->strm.workspace = kvmalloc(zlib_inflate_workspacesize(),
 					   GFP_KERNEL);
 	context->feed = kvmalloc(VMDK_FEED_SIZE, GFP_KERNEL);
@@ -152,7 +166,7 @@ int vmdk_stream_init(void)
 	if (!inflate_streams)
 		inflate_streams = num_online_cpus() + 1;
 	for (i = 0; i < inflate_streams; i++) {
-		if (!vmdk_context_add())
+		if (!vmdk_context_add(NULL))
 			continue;
 		vmdk_stream_exit();
 		return -ENOMEM;
@@ -541,7 +555,7 @@ static int vmdk_copy_out(struct vmdk_io *io, const void *data, u32 offset,
 static int vmdk_inflate_to(struct vmdk_stream *stream, u64 grain, loff_t pos,
 			   void *out)
 {
-	struct vmdk_inflate *context = vmdk_context_get();
+	struct vmdk_inflate *context = vmdk_context_get(&stream->chain->cache);
 	int ret = vmdk_inflate_grain(stream, context, grain, pos, out);
 
 	vmdk_context_put(context);
@@ -581,24 +595,19 @@ static bool vmdk_iter_pages(struct iov_iter iter, struct page **pages, u32 nr)
 	return true;
 }
 
-/* Someone waits for a grain that went straight into a request: keep a copy. */
-static bool vmdk_keep_copy(struct vmdk_decoded *decoded, const void *data)
+/* If someone waits for a grain that goes into a request, it is cached the next time. */
+static void vmdk_note_wanted(struct vmdk_decoded *decoded)
 {
 	struct vmdk_cache *cache = &decoded->stream->chain->cache;
-	bool wanted;
 
 	spin_lock(&cache->lock);
-	wanted = !list_empty(&decoded->waiters);
+	if (!list_empty(&decoded->waiters))
+		WRITE_ONCE(decoded->stream->wanted, decoded->grain);
 	spin_unlock(&cache->lock);
-	if (!wanted || !vmdk_decoded_alloc(decoded))
-		return false;
-	memcpy(decoded->data, data, decoded->stream->grain_bytes);
-	return true;
 }
 
 /* Returns -EAGAIN when the memory of @io is not fit for it. */
-static int vmdk_read_direct(struct vmdk_io *io, struct vmdk_decoded *decoded,
-			    bool *kept)
+static int vmdk_read_direct(struct vmdk_io *io, struct vmdk_decoded *decoded)
 {
 	struct vmdk_stream *stream = decoded->stream;
 	u32 nr = stream->grain_bytes >> PAGE_SHIFT;
@@ -606,17 +615,14 @@ static int vmdk_read_direct(struct vmdk_io *io, struct vmdk_decoded *decoded,
 	int ret = -EAGAIN;
 	void *out = NULL;
 
-	*kept = false;
 	if (!nr || nr > VMDK_DIRECT_PAGES)
 		return ret;
-	context = vmdk_context_get();
+	context = vmdk_context_get(&stream->chain->cache);
 	if (vmdk_iter_pages(io->iter, context->pages, nr))
 		out = vm_map_ram(context->pages, nr, NUMA_NO_NODE);
 	if (out) {
 		ret = vmdk_inflate_grain(stream, context, decoded->grain,
 					 decoded->pos, out);
-		if (!ret)
-			*kept = vmdk_keep_copy(decoded, out);
 		vm_unmap_ram(out, nr);
 	}
 	vmdk_context_put(context);
@@ -648,7 +654,6 @@ static int vmdk_read_miss(struct vmdk_io *io, const struct vmdk_map *map,
 {
 	struct vmdk_stream *stream = map->stream;
 	struct vmdk_decoded *decoded;
-	bool kept;
 	int ret;
 
 	decoded = vmdk_decoded_new(stream, map->grain, map->pos);
@@ -656,10 +661,12 @@ static int vmdk_read_miss(struct vmdk_io *io, const struct vmdk_map *map,
 		return -EAGAIN;
 	if (IS_ERR(decoded))
 		return vmdk_read_spare(io, stream, map, nr);
-	if ((u64)nr << SECTOR_SHIFT == stream->grain_bytes) {
-		ret = vmdk_read_direct(io, decoded, &kept);
+	if ((u64)nr << SECTOR_SHIFT == stream->grain_bytes &&
+	    READ_ONCE(stream->wanted) != map->grain) {
+		ret = vmdk_read_direct(io, decoded);
 		if (ret != -EAGAIN) {
-			vmdk_decoded_finish(decoded, kept);
+			vmdk_note_wanted(decoded);
+			vmdk_decoded_finish(decoded, false);
 			return ret;
 		}
 	}
@@ -841,7 +848,7 @@ int vmdk_cache_init(struct vmdk_chain *chain, u64 limit)
 	mutex_init(&cache->spare_mutex);
 	if (cache->spare_bytes) {
 		cache->spare = kvmalloc(cache->spare_bytes, GFP_KERNEL);
-		if (!cache->spare)
+		if (!cache->spare || vmdk_context_add(cache))
 			return -ENOMEM;
 	}
 	snprintf(name, sizeof(name), "vmdk-grains:%s", chain->name);
@@ -858,6 +865,7 @@ void vmdk_cache_exit(struct vmdk_chain *chain)
 {
 	if (chain->cache.shrinker)
 		compat_shrinker_free(chain->cache.shrinker);
+	vmdk_context_free(chain->cache.own);
 	kvfree(chain->cache.spare);
 }
 
@@ -886,6 +894,7 @@ struct vmdk_stream *vmdk_stream_open(struct vmdk_chain *chain,
 	stream->geo = geo;
 	stream->grain_bytes = geo->grain_sectors << SECTOR_SHIFT;
 	stream->last = ~0ULL - 1;
+	stream->wanted = ~0ULL;
 	xa_init(&stream->decoded);
 	chain->cache.spare_bytes = max(chain->cache.spare_bytes,
 				       stream->grain_bytes);
