@@ -3,9 +3,10 @@
  * parentFileNameHint: the file that a child takes for its parent.
  *
  * A name that is relative is looked up as the name of an extent is.  One that is
- * absolute, or of another system, was true where the disk was made; the parent
- * is then looked for by the last part of it, beside the child, and in the folders
- * that the caller allows.  Were that another disk, its content id would tell.
+ * absolute is taken beneath the folders that the caller allows.  Else, and where
+ * it is of another system, it was true where the disk was made; the parent is then
+ * looked for by the last part of it, beside the child, and in the folders that the
+ * caller allows.  Were that another disk, its content id would tell.
  */
 #define _GNU_SOURCE	/* asprintf, O_PATH */
 #include <errno.h>
@@ -46,7 +47,7 @@ static bool is_elsewhere(const char *hint)
 /* Only then something else may be tried. */
 static bool is_absent(int ret)
 {
-	return ret == -ENOENT || ret == -EXDEV;
+	return ret == -ENOENT || ret == -EXDEV || ret == -ENOTDIR;
 }
 
 static void forget(char **path, char **why)
@@ -55,6 +56,34 @@ static void forget(char **path, char **why)
 	free(*why);
 	*path = NULL;
 	*why = NULL;
+}
+
+static bool is_child(const struct vmdk_folder *folder, const struct stat *st)
+{
+	struct stat child;
+
+	return !fstatat(folder->fd, folder->name, &child, AT_SYMLINK_NOFOLLOW) &&
+	       child.st_dev == st->st_dev && child.st_ino == st->st_ino;
+}
+
+/* A parent may have the name of its child, in another folder. */
+static int unless_child(const struct vmdk_folder *folder, int fd,
+			const struct stat *st)
+{
+	if (fd < 0 || !is_child(folder, st))
+		return fd;
+	close(fd);
+	return -ENOENT;
+}
+
+static int open_other(const struct vmdk_folder *folder, const char *name,
+		      char **path, struct stat *st, char **why)
+{
+	int fd;
+
+	forget(path, why);
+	fd = vmdk_folder_open_file(folder, name, O_RDONLY, path, st, why);
+	return unless_child(folder, fd, st);
 }
 
 /* Open @base in the allowed folder @dir, and not below it. */
@@ -81,23 +110,28 @@ static int open_allowed(const struct vmdk_folder *folder, const char *base,
 	for (dir = folder->allow_paths; dir && *dir && is_absent(fd); dir++) {
 		forget(path, why);
 		fd = open_in(*dir, base, path, st, why);
+		fd = unless_child(folder, fd, st);
 	}
 	return fd;
 }
 
+/* The child itself comes last, for the caller to say that it is. */
 static int open_base(const struct vmdk_folder *folder, const char *hint,
 		     const char *base, char **path, struct stat *st, char **why)
 {
-	int fd;
+	int fd = -ENOENT;
 
-	fd = vmdk_folder_open_file(folder, base, O_RDONLY, path, st, why);
-	if (is_absent(fd) && hint[0] == '/') {
-		forget(path, why);
-		fd = vmdk_folder_open_file(folder, hint, O_RDONLY, path, st,
-					   why);
-	}
+	if (hint[0] == '/')
+		fd = open_other(folder, hint, path, st, why);
+	if (is_absent(fd))
+		fd = open_other(folder, base, path, st, why);
 	if (is_absent(fd))
 		fd = open_allowed(folder, base, path, st, why);
+	if (is_absent(fd)) {
+		forget(path, why);
+		fd = vmdk_folder_open_file(folder, base, O_RDONLY, path, st,
+					   why);
+	}
 	if (!is_absent(fd))
 		return fd;
 	forget(path, why);

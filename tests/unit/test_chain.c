@@ -178,9 +178,34 @@ static void test_allowed(void **state)
 	dirs[0] = folder;
 	put_child("child/c.vmdk", hint);
 	follow("child/c.vmdk", &opt, 2, "other/b.vmdk");
-	/* what lies beside the child comes first */
+	/* so it comes first, and then what lies beside the child */
 	put_base("child/b.vmdk");
+	follow("child/c.vmdk", &opt, 2, "other/b.vmdk");
+	put_child("child/c.vmdk", "/gone/other/b.vmdk");
 	follow("child/c.vmdk", &opt, 2, "child/b.vmdk");
+	free(hint);
+}
+
+/* A parent with the name of its child, in another folder. */
+static void test_same_name(void **state)
+{
+	char *folder = *state, *dirs[2] = { folder, NULL };
+	struct vmdk_chain_options opt = {
+		.open = { .lock = true, .allow_paths = dirs },
+	};
+	char *hint;
+
+	assert_int_equal(mkdir("child", 0755), 0);
+	put_base("c.vmdk");
+	assert_true(asprintf(&hint, "%s/c.vmdk", folder) > 0);
+	put_child("child/c.vmdk", hint);
+	follow("child/c.vmdk", &opt, 2, "c.vmdk");
+	stop("child/c.vmdk", &plain, -EINVAL, "would be its own parent");
+	put_child("child/c.vmdk", "D:\\vm\\c.vmdk");
+	follow("child/c.vmdk", &opt, 2, "c.vmdk");
+	stop("child/c.vmdk", &plain, -EINVAL, "would be its own parent");
+	put_child("child/c.vmdk", "/child/b.vmdk/c.vmdk");
+	follow("child/c.vmdk", &opt, 2, "c.vmdk");
 	free(hint);
 }
 
@@ -468,6 +493,7 @@ int main(void)
 		TEST(test_beside),
 		TEST(test_below),
 		TEST(test_allowed),
+		TEST(test_same_name),
 		TEST(test_no_such_parent),
 		TEST(test_encoding),
 		TEST(test_content_ids),
