@@ -2,6 +2,7 @@
 /*
  * Sizes as users give them.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 static uint64_t suffix_factor(const char *suffix)
 {
 	static const char letters[] = "KMGTPE";
-	const char *letter = *suffix ? strchr(letters, *suffix & ~0x20) : NULL;
+	const char *letter = strchr(letters, toupper((unsigned char)*suffix));
 	uint64_t base = 1024, factor = 1;
 	size_t i;
 

@@ -30,6 +30,8 @@ $(UNIT_BUILD)/test_printable: $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_image $(UNIT_BUILD)/test_names $(UNIT_BUILD)/test_locks: $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_ova $(UNIT_BUILD)/test_devices: $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_chain $(UNIT_BUILD)/test_child: $(UNIT_CHAIN) $(UNIT_IMAGE)
+$(UNIT_BUILD)/test_content_id: tools/content_id.c $(UNIT_IMAGE)
+$(UNIT_BUILD)/test_size: tools/size.c
 $(UNIT_BUILD)/test_retext: tools/retext.c $(UNIT_CHAIN) $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_manifest: tools/manifest.c tools/ova_sums.c $(UNIT_IMAGE)
 $(UNIT_BUILD)/test_kinds: tests/unit/mkstream.c tests/unit/mkcowd.c \
