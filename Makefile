@@ -59,6 +59,12 @@ install: deps
 	install -D -m 755 build/tools/vmdkctl $(DESTDIR)$(PREFIX)/sbin/vmdkctl
 	install -D -m 644 $(MODULE_BUILD)/vmdk.ko \
 		$(DESTDIR)/lib/modules/$(KVER)/updates/vmdk.ko
+	$(MAKE) install-texts
+	[ -n "$(DESTDIR)" ] || depmod $(KVER)
+	[ -n "$(DESTDIR)" ] || ! command -v udevadm >/dev/null || udevadm control --reload || true
+
+# What is not built.  The unit has to name the tool where it is.
+install-texts:
 	install -D -m 644 include/vmdk_ioctl.h $(DESTDIR)$(PREFIX)/include/linux/vmdk.h
 	install -D -m 644 tools/man/vmdkctl.8 $(DESTDIR)$(PREFIX)/share/man/man8/vmdkctl.8
 	install -D -m 644 tools/man/vmdk.4 $(DESTDIR)$(PREFIX)/share/man/man4/vmdk.4
@@ -67,8 +73,7 @@ install: deps
 	install -D -m 644 tools/udev/61-vmdk.rules $(DESTDIR)/lib/udev/rules.d/61-vmdk.rules
 	install -D -m 644 tools/systemd/vmdk@.service \
 		$(DESTDIR)/lib/systemd/system/vmdk@.service
-	[ -n "$(DESTDIR)" ] || depmod $(KVER)
-	[ -n "$(DESTDIR)" ] || ! command -v udevadm >/dev/null || udevadm control --reload || true
+	sed -i 's|=/usr/sbin/|=$(PREFIX)/sbin/|' $(DESTDIR)/lib/systemd/system/vmdk@.service
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/vmdkctl \
@@ -138,5 +143,5 @@ unit: $(UNIT_TESTS)
 clean:
 	[ ! -d build ] || find build -mindepth 1 -maxdepth 1 ! -name kernels -exec rm -rf {} +
 
-.PHONY: all help module sign deps install uninstall test test-long test-guest test-fuzz \
+.PHONY: all help module sign deps install install-texts uninstall test test-long test-guest test-fuzz \
 	test-stress test-debug test-races bench bench-check demo kernels unit clean
