@@ -5,8 +5,9 @@
  *
  * CID is 32 bits; ddb.longContentID is 128 bits of which the last 32 are the
  * CID (as ESXi writes them).  A CID of fffffffe says that only the long one
- * counts (technote).  Digits are replaced by as many digits, so that no other
- * byte of the descriptor moves.
+ * counts (technote); but there may be none, and a child can only remember 32
+ * bits, so that it becomes an id like any other.  Digits are replaced by as many
+ * digits, so that no other byte of the descriptor moves.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -126,7 +127,7 @@ static int renew_long_id(const struct vmdk_image *image, uint32_t cid,
 		return ret;
 	for (i = 0; i < sizeof(random); i++)
 		snprintf(digits + 2 * i, 3, "%02x", random[i]);
-	if (span.length == VMDK_PATCH_SIZE && cid != CID_IN_LONG)
+	if (span.length == VMDK_PATCH_SIZE)
 		snprintf(digits + VMDK_PATCH_SIZE - VMDK_CID_DIGITS, VMDK_CID_DIGITS + 1,
 			 "%08" PRIx32, cid);
 	part.length = digits_in_sector(image, span);
@@ -158,7 +159,7 @@ int content_id_renew(const struct vmdk_image *image,
 
 	*nr_patches = 0;
 	*new_cid = desc->cid;
-	if (desc->cid_span.length && desc->cid != CID_IN_LONG) {
+	if (desc->cid_span.length) {
 		ret = renew_cid(image, patches, new_cid);
 		*nr_patches = 1;
 	}
