@@ -250,6 +250,14 @@ static int named_fd(const struct vmdk_chain *chain,
 	return chain->links[opt->nonpersistent ? 1 : 0]->desc_fd;
 }
 
+/* The module compares numbers; that of a parent may be written in two ways. */
+static uint32_t parent_id(const struct vmdk_chain *chain)
+{
+	if (chain->nr > 1 && !vmdk_chain_differs(chain, 0))
+		return vmdk_content_id(chain->links[1]);
+	return chain->links[0]->desc.parent_cid;
+}
+
 static int fill_request(const struct vmdk_chain *chain,
 			const struct attach_options *opt, struct request *req)
 {
@@ -265,7 +273,7 @@ static int fill_request(const struct vmdk_chain *chain,
 	attach->cache_size = opt->cache_size;
 	attach->cid = top->desc.cid;
 	attach->new_cid = top->desc.cid;
-	attach->parent_cid = top->desc.parent_cid;
+	attach->parent_cid = parent_id(chain);
 	attach->message_size = sizeof(req->message);
 	attach->patches = (uintptr_t)req->patches;
 	attach->message = (uintptr_t)req->message;
