@@ -264,7 +264,8 @@ out_file:
  *
  * Context: process context, in the ioctl.
  * Return: 0; -ENXIO; -EAGAIN: it is being changed already; -EBUSY: it is being
- * folded; or an error, after which the disk is as it was.
+ * folded; -ESTALE: its top is another one; -EDEADLK: the link lies on the disk itself;
+ * or another error, after which the disk is as it was.
  */
 int vmdk_disk_snapshot(u32 index, struct vmdk_config *config, bool check_top,
 		       int top_fd, struct vmdk_fault *fault)
@@ -307,7 +308,8 @@ static int vmdk_task_resize_finish(struct vmdk_task *task)
  *
  * Context: process context, in the ioctl.
  * Return: the disk; or an ERR_PTR: -ENXIO, -EAGAIN: it is being changed already,
- * or another error, after which the disk is as it was.
+ * -ESTALE: its file is another one, or another error, after which the disk is as it
+ * was.
  */
 struct vmdk_disk *vmdk_disk_resize(u32 index, u64 sectors, bool shrink,
 				   int backing_fd, struct vmdk_fault *fault)
