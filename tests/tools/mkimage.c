@@ -244,11 +244,17 @@ static unsigned int copies(void)
 	return opt.no_rgd ? 1 : 2;
 }
 
+/* The entries of a huge and empty image are memory that nobody touches. */
+static bool has_grains(void)
+{
+	return fill_fd >= 0;
+}
+
 static bool has_table(const struct sparse *s, uint64_t index)
 {
 	uint64_t i;
 
-	for (i = 0; opt.lazy && i < opt.gtes; i++)
+	for (i = 0; opt.lazy && has_grains() && i < opt.gtes; i++)
 		if (s->table[index * opt.gtes + i])
 			return true;
 	return !opt.lazy;
@@ -281,7 +287,7 @@ static void find_grains(struct sparse *s)
 	uint8_t *buf = zalloc(opt.grain * SECTOR);
 	uint64_t i, n;
 
-	for (i = 0; fill_fd >= 0 && i < s->nr_grains; i++) {
+	for (i = 0; has_grains() && i < s->nr_grains; i++) {
 		n = s->sectors - i * opt.grain;
 		n = n < opt.grain ? n : opt.grain;
 		s->table[i] = read_fill(buf, s->start + i * opt.grain, n);
@@ -306,9 +312,10 @@ static void put_grains(struct sparse *s)
 {
 	uint8_t *buf = zalloc(opt.grain * SECTOR);
 	uint64_t place = s->overhead;
+	uint64_t nr = has_grains() || opt.zero_entries ? s->nr_grains : 0;
 	uint64_t i;
 
-	for (i = 0; i < s->nr_grains; i++) {
+	for (i = 0; i < nr; i++) {
 		uint64_t grain = opt.scatter ? s->nr_grains - 1 - i : i;
 
 		if (s->table[grain]) {
